@@ -1,0 +1,313 @@
+//! Events.
+
+use jiff::Timestamp;
+
+use super::channels;
+use super::db::{Row, StoreError, Tx};
+use super::decode::{Reader, micros, optional_micros};
+use super::{queries, values};
+use crate::domain::event::{Event, EventSummary, Headcount};
+
+macro_rules! columns {
+    () => {
+        "e.id, e.organizer_token, e.channel_id, e.title, e.description, e.starts_at, e.ends_at,
+            e.zone, e.location, e.is_private, e.approval_required, e.rsvps_closed,
+            e.rsvps_close_at, e.capacity, e.score, e.scored_at, e.created_at, e.modified_at,
+            e.accessed_at, e.revision, e.sequence"
+    };
+}
+
+/// Columns of an event in a row.
+const WIDTH: usize = 21;
+
+// An event, its people by index alone, and its channel.
+macro_rules! summary {
+    ($tail:literal) => {
+        concat!(
+            "SELECT ",
+            columns!(),
+            ",
+            (SELECT CAST(COALESCE(SUM(1 + r.companions), 0) AS BIGINT) FROM rsvps r
+                WHERE r.event_id = e.id AND r.reply = 'yes'
+                    AND r.approval IN ('approved', 'pending', 'rejected')),
+            (SELECT CAST(COALESCE(SUM(1 + r.companions), 0) AS BIGINT) FROM rsvps r
+                WHERE r.event_id = e.id AND r.reply = 'yes' AND r.approval = 'approved'),
+            (SELECT CAST(COALESCE(SUM(1 + r.companions), 0) AS BIGINT) FROM rsvps r
+                WHERE r.event_id = e.id AND r.reply = 'yes'
+                    AND r.approval IN ('approved', 'pending')),
+            c.id, c.name, c.slug, c.visibility, c.score, c.scored_at, c.created_at, c.last_used_at
+        FROM events e LEFT JOIN channels c ON c.id = e.channel_id ",
+            $tail
+        )
+    };
+}
+
+queries! {
+    INSERT = "INSERT INTO events (id, organizer_token, channel_id, title, description, starts_at,
+            ends_at, zone, location, is_private, approval_required, rsvps_closed, rsvps_close_at,
+            capacity, score, scored_at, created_at, modified_at, accessed_at, revision, sequence,
+            over_at, unlisted_at)
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18,
+            $19, $20, $21, $22, $23)";
+    UPDATE = "UPDATE events SET organizer_token = $2, channel_id = $3, title = $4,
+            description = $5, starts_at = $6, ends_at = $7, zone = $8, location = $9,
+            is_private = $10, approval_required = $11, rsvps_closed = $12, rsvps_close_at = $13,
+            capacity = $14, score = $15, scored_at = $16, created_at = $17, modified_at = $18,
+            accessed_at = $19, revision = $20, sequence = $21, over_at = $22, unlisted_at = $23
+        WHERE id = $1";
+    DELETE = "DELETE FROM events WHERE id = $1";
+    BY_ID = concat!("SELECT ", columns!(), " FROM events e WHERE e.id = $1");
+    BY_ID_LOCKED = lock concat!("SELECT ", columns!(), " FROM events e WHERE e.id = $1");
+    SUMMARY = summary!("WHERE e.id = $1");
+    LIST_PUBLIC = summary!("WHERE NOT e.is_private AND e.unlisted_at > $1
+            AND e.starts_at >= $2 AND e.starts_at <= $3
+        ORDER BY e.starts_at, e.id LIMIT $4 OFFSET $5");
+    COUNT_PUBLIC = "SELECT COUNT(*) FROM events e WHERE NOT e.is_private AND e.unlisted_at > $1
+            AND e.starts_at >= $2 AND e.starts_at <= $3";
+    LIST_UPCOMING = summary!("WHERE NOT e.is_private AND e.over_at > $1
+        ORDER BY e.starts_at, e.id LIMIT $2 OFFSET $3");
+    COUNT_UPCOMING = "SELECT COUNT(*) FROM events e WHERE NOT e.is_private AND e.over_at > $1";
+    LIST_PAST = summary!("WHERE NOT e.is_private AND e.over_at <= $1 AND e.unlisted_at > $1
+        ORDER BY e.over_at DESC, e.starts_at DESC, e.id DESC LIMIT $2");
+    LIST_OF_CHANNEL = summary!("WHERE e.channel_id = $1 AND e.unlisted_at > $2
+            AND (NOT e.is_private OR $3)
+        ORDER BY e.starts_at DESC, e.id DESC LIMIT $4 OFFSET $5");
+    COUNT_OF_CHANNEL = "SELECT COUNT(*) FROM events e WHERE e.channel_id = $1
+            AND e.unlisted_at > $2 AND (NOT e.is_private OR $3)";
+    LIST_NEWEST = summary!("ORDER BY e.created_at DESC, e.id DESC LIMIT $1 OFFSET $2");
+    COUNT_ALL = "SELECT COUNT(*) FROM events";
+    TOUCH = "UPDATE events SET score = $2, scored_at = $3, accessed_at = $3, unlisted_at = $4
+        WHERE id = $1 AND scored_at <= $3";
+}
+
+fn decode(reader: &mut Reader<'_>) -> Result<Event, StoreError> {
+    Ok(Event {
+        id: reader.get()?,
+        organizer_token: reader.token()?,
+        channel_id: reader.get()?,
+        title: reader.get()?,
+        description: reader.get()?,
+        starts_at: reader.time()?,
+        ends_at: reader.optional_time()?,
+        zone: reader.get()?,
+        location: reader.get()?,
+        is_private: reader.get()?,
+        approval_required: reader.get()?,
+        rsvps_closed: reader.get()?,
+        rsvps_close_at: reader.optional_time()?,
+        capacity: reader.get()?,
+        score: reader.get()?,
+        scored_at: reader.time()?,
+        created_at: reader.time()?,
+        modified_at: reader.time()?,
+        accessed_at: reader.time()?,
+        revision: reader.get()?,
+        sequence: reader.get()?,
+    })
+}
+
+fn from_row(row: &Row) -> Result<Event, StoreError> {
+    decode(&mut Reader::new(row, "events"))
+}
+
+fn summary_from_row(row: &Row) -> Result<EventSummary, StoreError> {
+    let mut reader = Reader::new(row, "events");
+    let event = decode(&mut reader)?;
+    let headcount =
+        Headcount { yes: reader.get()?, approved: reader.get()?, seated: reader.get()? };
+    let channel = match event.channel_id {
+        Some(_) => {
+            Some(channels::decode(&mut Reader::starting_at(row, "channels", WIDTH + 3))?)
+        }
+        None => None,
+    };
+    Ok(EventSummary { event, channel, headcount })
+}
+
+fn values_of(event: &Event, unlisted_at: Timestamp) -> Vec<super::db::Value> {
+    values![
+        event.id.as_str(),
+        event.organizer_token.0.to_vec(),
+        event.channel_id.clone(),
+        event.title.as_str(),
+        event.description.clone(),
+        micros(event.starts_at),
+        optional_micros(event.ends_at),
+        event.zone.as_str(),
+        event.location.clone(),
+        event.is_private,
+        event.approval_required,
+        event.rsvps_closed,
+        optional_micros(event.rsvps_close_at),
+        event.capacity,
+        event.score,
+        micros(event.scored_at),
+        micros(event.created_at),
+        micros(event.modified_at),
+        micros(event.accessed_at),
+        event.revision,
+        event.sequence,
+        micros(event.over_at()),
+        micros(unlisted_at),
+    ]
+}
+
+/// Adds an event that is on lists until `unlisted_at`.
+pub async fn insert(
+    tx: &mut Tx,
+    event: &Event,
+    unlisted_at: Timestamp,
+) -> Result<(), StoreError> {
+    tx.execute(&INSERT, values_of(event, unlisted_at)).await?;
+    Ok(())
+}
+
+/// Writes all of an event; `false` when it is gone.
+pub async fn update(
+    tx: &mut Tx,
+    event: &Event,
+    unlisted_at: Timestamp,
+) -> Result<bool, StoreError> {
+    Ok(tx.execute(&UPDATE, values_of(event, unlisted_at)).await? == 1)
+}
+
+/// Deletes an event and, by reference, its answers and messages; `false` when it is gone already.
+pub async fn delete(tx: &mut Tx, id: &str) -> Result<bool, StoreError> {
+    Ok(tx.execute(&DELETE, values![id]).await? == 1)
+}
+
+/// The event with this id.
+pub async fn by_id(tx: &mut Tx, id: &str) -> Result<Option<Event>, StoreError> {
+    tx.one(&BY_ID, values![id]).await?.as_ref().map(from_row).transpose()
+}
+
+/// The event with this id, locked until the transaction ends: whoever decides by what the event
+/// or its answers hold takes this lock first. (SQLite has one writer, so it locks nothing there.)
+pub async fn lock(tx: &mut Tx, id: &str) -> Result<Option<Event>, StoreError> {
+    tx.one(&BY_ID_LOCKED, values![id]).await?.as_ref().map(from_row).transpose()
+}
+
+/// The event with this id, with its channel and people.
+pub async fn summary(tx: &mut Tx, id: &str) -> Result<Option<EventSummary>, StoreError> {
+    tx.one(&SUMMARY, values![id]).await?.as_ref().map(summary_from_row).transpose()
+}
+
+/// A page of a list.
+#[derive(Debug, Clone, Copy)]
+pub struct Slice {
+    /// Most rows.
+    pub limit: i64,
+    /// Rows passed over.
+    pub offset: i64,
+}
+
+/// Bounds on the start, both inclusive.
+#[derive(Debug, Clone, Copy)]
+pub struct Starts {
+    /// Not before.
+    pub after: Timestamp,
+    /// Not after.
+    pub before: Timestamp,
+}
+
+/// Public events on lists at `now`, soonest start first.
+pub async fn list_public(
+    tx: &mut Tx,
+    now: Timestamp,
+    starts: Starts,
+    slice: Slice,
+) -> Result<Vec<EventSummary>, StoreError> {
+    let values = values![
+        micros(now),
+        micros(starts.after),
+        micros(starts.before),
+        slice.limit,
+        slice.offset,
+    ];
+    summaries(&tx.all(&LIST_PUBLIC, values).await?)
+}
+
+/// How many events [`list_public`] pages through.
+pub async fn count_public(
+    tx: &mut Tx,
+    now: Timestamp,
+    starts: Starts,
+) -> Result<i64, StoreError> {
+    let values = values![micros(now), micros(starts.after), micros(starts.before)];
+    count(tx.one(&COUNT_PUBLIC, values).await?)
+}
+
+/// Public events that are not over at `now`, soonest start first.
+pub async fn list_upcoming(
+    tx: &mut Tx,
+    now: Timestamp,
+    slice: Slice,
+) -> Result<Vec<EventSummary>, StoreError> {
+    summaries(&tx.all(&LIST_UPCOMING, values![micros(now), slice.limit, slice.offset]).await?)
+}
+
+/// How many events [`list_upcoming`] pages through.
+pub async fn count_upcoming(tx: &mut Tx, now: Timestamp) -> Result<i64, StoreError> {
+    count(tx.one(&COUNT_UPCOMING, values![micros(now)]).await?)
+}
+
+/// Public events that are over and still on lists at `now`, last over first.
+pub async fn list_past(
+    tx: &mut Tx,
+    now: Timestamp,
+    limit: i64,
+) -> Result<Vec<EventSummary>, StoreError> {
+    summaries(&tx.all(&LIST_PAST, values![micros(now), limit]).await?)
+}
+
+/// Events of a channel that are on lists at `now`, latest start first.
+pub async fn list_of_channel(
+    tx: &mut Tx,
+    channel_id: &str,
+    now: Timestamp,
+    with_private: bool,
+    slice: Slice,
+) -> Result<Vec<EventSummary>, StoreError> {
+    let values = values![channel_id, micros(now), with_private, slice.limit, slice.offset];
+    summaries(&tx.all(&LIST_OF_CHANNEL, values).await?)
+}
+
+/// How many events [`list_of_channel`] pages through.
+pub async fn count_of_channel(
+    tx: &mut Tx,
+    channel_id: &str,
+    now: Timestamp,
+    with_private: bool,
+) -> Result<i64, StoreError> {
+    count(tx.one(&COUNT_OF_CHANNEL, values![channel_id, micros(now), with_private]).await?)
+}
+
+/// Every event, newest first.
+pub async fn list_newest(tx: &mut Tx, slice: Slice) -> Result<Vec<EventSummary>, StoreError> {
+    summaries(&tx.all(&LIST_NEWEST, values![slice.limit, slice.offset]).await?)
+}
+
+/// How many events there are.
+pub async fn count_all(tx: &mut Tx) -> Result<i64, StoreError> {
+    count(tx.one(&COUNT_ALL, values![]).await?)
+}
+
+/// Sets the score and the last look, unless a later touch was written already.
+pub async fn touch(
+    tx: &mut Tx,
+    id: &str,
+    score: f64,
+    at: Timestamp,
+    unlisted_at: Timestamp,
+) -> Result<(), StoreError> {
+    tx.execute(&TOUCH, values![id, score, micros(at), micros(unlisted_at)]).await?;
+    Ok(())
+}
+
+fn summaries(rows: &[Row]) -> Result<Vec<EventSummary>, StoreError> {
+    rows.iter().map(summary_from_row).collect()
+}
+
+fn count(row: Option<Row>) -> Result<i64, StoreError> {
+    row.map_or(Ok(0), |row| row.get(0))
+}

@@ -1,0 +1,68 @@
+//! Messages.
+
+use super::db::{Row, StoreError, Tx};
+use super::decode::{Reader, micros};
+use super::{queries, values};
+use crate::domain::message::{Audience, Message, MessageKind};
+
+macro_rules! columns {
+    () => {
+        "id, event_id, rsvp_id, author_id, kind, audience, content, created_at"
+    };
+}
+
+queries! {
+    INSERT = concat!("INSERT INTO messages (", columns!(), ")
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8)");
+    LIST_OF_EVENT = concat!("SELECT ", columns!(), " FROM messages
+        WHERE event_id = $1 AND rsvp_id IS NULL ORDER BY created_at DESC, id DESC");
+    LIST_OF_RSVP = concat!("SELECT ", columns!(), " FROM messages
+        WHERE rsvp_id = $1 ORDER BY created_at DESC, id DESC");
+    LIST_ABOUT_GUESTS = concat!("SELECT ", columns!(), " FROM messages
+        WHERE event_id = $1 AND rsvp_id IS NOT NULL ORDER BY created_at DESC, id DESC");
+}
+
+fn from_row(row: &Row) -> Result<Message, StoreError> {
+    let mut reader = Reader::new(row, "messages");
+    Ok(Message {
+        id: reader.get()?,
+        event_id: reader.get()?,
+        rsvp_id: reader.get()?,
+        author_id: reader.get()?,
+        kind: reader.word(MessageKind::from_stored)?,
+        audience: reader.word(Audience::from_stored)?,
+        content: reader.get()?,
+        created_at: reader.time()?,
+    })
+}
+
+/// Adds a message.
+pub async fn insert(tx: &mut Tx, message: &Message) -> Result<(), StoreError> {
+    let values = values![
+        message.id.as_str(),
+        message.event_id.as_str(),
+        message.rsvp_id.clone(),
+        message.author_id.clone(),
+        message.kind.as_str(),
+        message.audience.as_str(),
+        message.content.as_str(),
+        micros(message.created_at),
+    ];
+    tx.execute(&INSERT, values).await?;
+    Ok(())
+}
+
+/// The messages about the event itself, newest first.
+pub async fn list_of_event(tx: &mut Tx, event_id: &str) -> Result<Vec<Message>, StoreError> {
+    tx.all(&LIST_OF_EVENT, values![event_id]).await?.iter().map(from_row).collect()
+}
+
+/// The messages about one answer, newest first.
+pub async fn list_of_rsvp(tx: &mut Tx, rsvp_id: &str) -> Result<Vec<Message>, StoreError> {
+    tx.all(&LIST_OF_RSVP, values![rsvp_id]).await?.iter().map(from_row).collect()
+}
+
+/// The messages about every answer of an event, newest first.
+pub async fn list_about_guests(tx: &mut Tx, event_id: &str) -> Result<Vec<Message>, StoreError> {
+    tx.all(&LIST_ABOUT_GUESTS, values![event_id]).await?.iter().map(from_row).collect()
+}
