@@ -1,6 +1,6 @@
 //! Messages.
 
-use super::db::{Row, StoreError, Tx};
+use super::db::{Row, StoreError, Tx, Value};
 use super::decode::{Reader, micros};
 use super::{queries, values};
 use crate::domain::message::{Audience, Message, MessageKind};
@@ -18,8 +18,10 @@ queries! {
         WHERE event_id = $1 AND rsvp_id IS NULL ORDER BY created_at DESC, id DESC");
     LIST_OF_RSVP = concat!("SELECT ", columns!(), " FROM messages
         WHERE rsvp_id = $1 ORDER BY created_at DESC, id DESC");
-    LIST_ABOUT_GUESTS = concat!("SELECT ", columns!(), " FROM messages
-        WHERE event_id = $1 AND rsvp_id IS NOT NULL ORDER BY created_at DESC, id DESC");
+    LIST_OF_RSVPS = concat!("SELECT ", columns!(), " FROM messages
+        WHERE rsvp_id IN ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16,
+            $17, $18, $19, $20, $21, $22, $23, $24, $25)
+        ORDER BY created_at DESC, id DESC");
 }
 
 fn from_row(row: &Row) -> Result<Message, StoreError> {
@@ -62,7 +64,18 @@ pub async fn list_of_rsvp(tx: &mut Tx, rsvp_id: &str) -> Result<Vec<Message>, St
     tx.all(&LIST_OF_RSVP, values![rsvp_id]).await?.iter().map(from_row).collect()
 }
 
-/// The messages about every answer of an event, newest first.
-pub async fn list_about_guests(tx: &mut Tx, event_id: &str) -> Result<Vec<Message>, StoreError> {
-    tx.all(&LIST_ABOUT_GUESTS, values![event_id]).await?.iter().map(from_row).collect()
+/// Most answers whose messages one statement reads.
+pub const RSVPS_AT_ONCE: usize = 25;
+
+/// The messages about these answers, newest first; one statement for each [`RSVPS_AT_ONCE`].
+pub async fn list_of_rsvps(tx: &mut Tx, ids: &[&str]) -> Result<Vec<Message>, StoreError> {
+    let mut found = Vec::new();
+    for some in ids.chunks(RSVPS_AT_ONCE) {
+        let mut values: Vec<Value> = some.iter().map(|id| Value::from(*id)).collect();
+        values.resize(RSVPS_AT_ONCE, Value::Text(None));
+        for row in &tx.all(&LIST_OF_RSVPS, values).await? {
+            found.push(from_row(row)?);
+        }
+    }
+    Ok(found)
 }

@@ -1,0 +1,141 @@
+//! Channels: joining one by name, and reading them.
+
+use jiff::Timestamp;
+
+use super::error::Noun;
+use super::touches::BOOST_VIEW;
+use super::{Error, Field, FieldError, Site};
+use crate::domain::channel::{Channel, NAME_MAX, Visibility};
+use crate::domain::event::EventSummary;
+use crate::domain::{id, slug};
+use crate::store::db::Tx;
+use crate::store::{channels, events};
+
+/// A channel as an organizer names it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ChannelChoice {
+    /// Its name, not blank.
+    pub name: String,
+    /// Who may find it.
+    pub visibility: Visibility,
+}
+
+/// The channel that `choice` names: the one that has its slug, or a new one.
+pub(super) async fn join(
+    tx: &mut Tx,
+    site: &Site,
+    choice: &ChannelChoice,
+    now: Timestamp,
+) -> Result<Channel, Error> {
+    let name = choice.name.trim();
+    if name.chars().count() > NAME_MAX {
+        return Err(FieldError::new(
+            Field::Channel,
+            format!("Channel names must be at most {NAME_MAX} characters."),
+        )
+        .into());
+    }
+    let slug = slug::slug(name);
+    if slug.is_empty() {
+        return Err(FieldError::new(
+            Field::Channel,
+            "Channel names must include at least one letter or number.",
+        )
+        .into());
+    }
+    let fresh = Channel {
+        id: id::row_id(now, &site.entropy),
+        name: name.to_owned(),
+        slug,
+        visibility: choice.visibility,
+        score: site.rules.initial_channel_score,
+        scored_at: now,
+        created_at: now,
+        last_used_at: now,
+    };
+    if channels::insert(tx, &fresh).await? {
+        return Ok(fresh);
+    }
+    let existing = channels::by_slug(tx, &fresh.slug).await?.ok_or(Error::Conflict)?;
+    if existing.visibility != choice.visibility {
+        let other = existing.visibility.as_str();
+        return Err(FieldError::new(
+            Field::ChannelVisibility,
+            format!("A {other} channel with this name exists already. Choose another name, or make the channel {other}."),
+        )
+        .into());
+    }
+    site.touches.channel(&existing.id, BOOST_VIEW);
+    Ok(existing)
+}
+
+/// One page of public channels.
+#[derive(Debug, Clone)]
+pub struct ChannelList {
+    /// Its channels.
+    pub channels: Vec<Channel>,
+    /// How many there are in all.
+    pub total: i64,
+    /// Its number, from 1: the last one when a later one was asked for.
+    pub page: i64,
+}
+
+/// One page of the public channels.
+pub async fn list(site: &Site, page: i64, per_page: i64) -> Result<ChannelList, Error> {
+    site.db
+        .read(move |tx| {
+            Box::pin(async move {
+                let total = channels::count_public(tx).await?;
+                let (page, slice) = super::pages::slice(page, per_page, total);
+                let channels = channels::list_public(tx, slice.limit, slice.offset).await?;
+                Ok(ChannelList { channels, total, page })
+            })
+        })
+        .await
+}
+
+/// A channel with one page of its events.
+#[derive(Debug, Clone)]
+pub struct ChannelView {
+    /// The channel.
+    pub channel: Channel,
+    /// Events of the page, latest start first.
+    pub events: Vec<EventSummary>,
+    /// How many there are in all.
+    pub total: i64,
+    /// The page's number, from 1.
+    pub page: i64,
+}
+
+/// The channel with this slug and its events; a private channel's own page lists its private
+/// events too. With `visibility`, a channel of the other kind is not found: its address would
+/// otherwise tell that it exists.
+pub async fn view(
+    site: &Site,
+    slug: &str,
+    visibility: Option<Visibility>,
+    page: i64,
+    per_page: i64,
+) -> Result<ChannelView, Error> {
+    let now = site.clock.now();
+    let slug = slug.trim().to_lowercase();
+    let view = site
+        .db
+        .read(move |tx| {
+            Box::pin(async move {
+                let channel = channels::by_slug(tx, &slug)
+                    .await?
+                    .filter(|channel| visibility.is_none_or(|wanted| wanted == channel.visibility))
+                    .ok_or(Error::NotFound(Noun::Channel))?;
+                let private = !channel.is_public();
+                let total = events::count_of_channel(tx, &channel.id, now, private).await?;
+                let (page, slice) = super::pages::slice(page, per_page, total);
+                let events =
+                    events::list_of_channel(tx, &channel.id, now, private, slice).await?;
+                Ok::<_, Error>(ChannelView { channel, events, total, page })
+            })
+        })
+        .await?;
+    site.touches.channel(&view.channel.id, BOOST_VIEW);
+    Ok(view)
+}

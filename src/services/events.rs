@@ -1,0 +1,444 @@
+//! Events: making, reading, editing and deleting them.
+
+use jiff::Timestamp;
+
+use super::access::{self, Holder};
+use super::channels::{self, ChannelChoice};
+use super::error::Noun;
+use super::touches::{BOOST_EDIT, BOOST_VIEW};
+use super::{Error, Field, FieldError, Site, pages};
+use crate::domain::event::{
+    CAPACITY_MAX, DESCRIPTION_MAX, Event, EventSummary, LOCATION_MAX, TITLE_MAX, Viewer,
+};
+use crate::domain::message::{Audience, Message};
+use crate::domain::rsvp::{Rsvp, Tally};
+use crate::domain::token::Token;
+use crate::domain::id;
+use crate::store::db::Tx;
+use crate::store::events::Starts;
+use crate::store::{events, messages, rsvps};
+
+/// Past public events shown on the home page.
+const RECENT: i64 = 5;
+
+/// All that an organizer can set on an event.
+#[derive(Debug, Clone, PartialEq)]
+pub struct EventDetails {
+    /// One line.
+    pub title: String,
+    /// Markdown.
+    pub description: Option<String>,
+    /// When it starts.
+    pub starts_at: Timestamp,
+    /// When it ends.
+    pub ends_at: Option<Timestamp>,
+    /// IANA name of the zone.
+    pub zone: String,
+    /// Where it is.
+    pub location: Option<String>,
+    /// The channel it is announced in.
+    pub channel: Option<ChannelChoice>,
+    /// On no list.
+    pub is_private: bool,
+    /// New answers wait for the organizer.
+    pub approval_required: bool,
+    /// Takes no new answers.
+    pub rsvps_closed: bool,
+    /// Takes no new answers from then on.
+    pub rsvps_close_at: Option<Timestamp>,
+    /// How many people may come.
+    pub capacity: Option<i64>,
+}
+
+impl EventDetails {
+    /// What an organizer who saves an untouched form sends.
+    #[must_use]
+    pub fn of(summary: &EventSummary) -> Self {
+        let event = &summary.event;
+        Self {
+            title: event.title.clone(),
+            description: event.description.clone(),
+            starts_at: event.starts_at,
+            ends_at: event.ends_at,
+            zone: event.zone.clone(),
+            location: event.location.clone(),
+            channel: summary.channel.as_ref().map(|channel| ChannelChoice {
+                name: channel.name.clone(),
+                visibility: channel.visibility,
+            }),
+            is_private: event.is_private,
+            approval_required: event.approval_required,
+            rsvps_closed: event.rsvps_closed,
+            rsvps_close_at: event.rsvps_close_at,
+            capacity: event.capacity,
+        }
+    }
+
+    /// Every field that cannot be used as it is. A text that `before` holds already may stay as
+    /// it is: imported ones can be longer than what may be written today.
+    fn errors(&self, before: Option<&Event>) -> Vec<FieldError> {
+        let mut errors = Vec::new();
+        if self.title.trim().is_empty() {
+            errors.push(FieldError::new(Field::Title, "Give the event a title."));
+        }
+        let texts = [
+            (Field::Title, "The title", Some(&self.title), TITLE_MAX, before.map(|e| &e.title)),
+            (
+                Field::Description,
+                "The description",
+                self.description.as_ref(),
+                DESCRIPTION_MAX,
+                before.and_then(|e| e.description.as_ref()),
+            ),
+            (
+                Field::Location,
+                "The place",
+                self.location.as_ref(),
+                LOCATION_MAX,
+                before.and_then(|e| e.location.as_ref()),
+            ),
+        ];
+        for (field, what, text, longest, kept) in texts {
+            if text.is_some_and(|text| text.chars().count() > longest) && text != kept {
+                let message = format!("{what} can have at most {longest} characters.");
+                errors.push(FieldError::new(field, message));
+            }
+        }
+        if self.ends_at.is_some_and(|end| end <= self.starts_at)
+            && before.is_none_or(|e| (e.starts_at, e.ends_at) != (self.starts_at, self.ends_at))
+        {
+            errors.push(FieldError::new(Field::End, "The end must be after the start."));
+        }
+        if self.capacity.is_some_and(|capacity| !(1..=CAPACITY_MAX).contains(&capacity)) {
+            let message = format!("The number of places must be between 1 and {CAPACITY_MAX}.");
+            errors.push(FieldError::new(Field::Capacity, message));
+        }
+        errors
+    }
+
+    fn apply(self, event: &mut Event, channel_id: Option<String>) {
+        event.channel_id = channel_id;
+        event.title = self.title;
+        event.description = self.description;
+        event.starts_at = self.starts_at;
+        event.ends_at = self.ends_at;
+        event.zone = self.zone;
+        event.location = self.location;
+        event.is_private = self.is_private;
+        event.approval_required = self.approval_required;
+        event.rsvps_closed = self.rsvps_closed;
+        event.rsvps_close_at = self.rsvps_close_at;
+        event.capacity = self.capacity;
+    }
+}
+
+/// An event just made, and the one time its organizer's token can be read.
+#[derive(Debug)]
+pub struct CreatedEvent {
+    /// The event.
+    pub summary: EventSummary,
+    /// The organizer's token.
+    pub token: Token,
+}
+
+/// Makes an event.
+pub async fn create(site: &Site, details: EventDetails) -> Result<CreatedEvent, Error> {
+    let errors = details.errors(None);
+    if !errors.is_empty() {
+        return Err(Error::Invalid(errors));
+    }
+    let now = site.clock.now();
+    let token = Token::generate(&site.entropy);
+    let mut event = Event {
+        id: id::event_id(&site.entropy),
+        organizer_token: token.hash(),
+        channel_id: None,
+        title: String::new(),
+        description: None,
+        starts_at: details.starts_at,
+        ends_at: None,
+        zone: String::new(),
+        location: None,
+        is_private: false,
+        approval_required: false,
+        rsvps_closed: false,
+        rsvps_close_at: None,
+        capacity: None,
+        score: site.rules.initial_event_score,
+        scored_at: now,
+        created_at: now,
+        modified_at: now,
+        accessed_at: now,
+        revision: 1,
+        sequence: 0,
+    };
+    let site_in = site.clone();
+    let summary = site
+        .db
+        .write(move |tx| {
+            Box::pin(async move {
+                let channel_id = join(tx, &site_in, details.channel.as_ref(), now).await?;
+                details.apply(&mut event, channel_id);
+                let unlisted_at = site_in.rules.fading.unlisted_at(&event);
+                events::insert(tx, &event, unlisted_at).await?;
+                summary(tx, &event.id).await
+            })
+        })
+        .await?;
+    Ok(CreatedEvent { summary, token })
+}
+
+async fn join(
+    tx: &mut Tx,
+    site: &Site,
+    choice: Option<&ChannelChoice>,
+    now: Timestamp,
+) -> Result<Option<String>, Error> {
+    match choice {
+        Some(choice) => Ok(Some(channels::join(tx, site, choice, now).await?.id)),
+        None => Ok(None),
+    }
+}
+
+pub(super) async fn summary(tx: &mut Tx, id: &str) -> Result<EventSummary, Error> {
+    events::summary(tx, id).await?.ok_or(Error::NotFound(Noun::Event))
+}
+
+/// An event as one person sees it.
+#[derive(Debug, Clone)]
+pub struct EventView {
+    /// The event.
+    pub summary: EventSummary,
+    /// Its answers in numbers.
+    pub tally: Tally,
+    /// The answers everybody may read, oldest first.
+    pub guests: Vec<Rsvp>,
+    /// The messages everybody may read, newest first.
+    pub announcements: Vec<Message>,
+    /// Who looks.
+    pub viewer: Viewer,
+    /// Their own answer, when they are a guest.
+    pub own: Option<Rsvp>,
+}
+
+/// The event with this id, as the holder of `token` sees it. Counts as a visit when `by_person`.
+pub async fn view(
+    site: &Site,
+    id: &str,
+    token: Option<&str>,
+    by_person: bool,
+) -> Result<EventView, Error> {
+    let (id, token, rules) = (id.to_owned(), token.map(str::to_owned), site.rules.clone());
+    let view = site
+        .db
+        .read(move |tx| {
+            Box::pin(async move {
+                let summary = summary(tx, &id).await?;
+                let Holder { viewer, rsvp: own } =
+                    access::holder(tx, &rules, &summary.event, token.as_deref()).await?;
+                let tally = rsvps::tally(tx, &id).await?;
+                let guests = rsvps::list_named(tx, &id).await?;
+                let mut announcements = messages::list_of_event(tx, &id).await?;
+                announcements.retain(|message| message.audience == Audience::Public);
+                Ok::<_, Error>(EventView { summary, tally, guests, announcements, viewer, own })
+            })
+        })
+        .await?;
+    if by_person {
+        touch_view(site, &view.summary);
+    }
+    Ok(view)
+}
+
+/// The event with this id alone, as the holder of `token` sees it.
+pub async fn glance(
+    site: &Site,
+    id: &str,
+    token: Option<&str>,
+) -> Result<(EventSummary, Viewer), Error> {
+    let (id, token, rules) = (id.to_owned(), token.map(str::to_owned), site.rules.clone());
+    site.db
+        .read(move |tx| {
+            Box::pin(async move {
+                let summary = summary(tx, &id).await?;
+                let holder =
+                    access::holder(tx, &rules, &summary.event, token.as_deref()).await?;
+                Ok((summary, holder.viewer))
+            })
+        })
+        .await
+}
+
+/// Remembers that a person looked at an event, and so at its channel.
+pub(super) fn touch_view(site: &Site, summary: &EventSummary) {
+    site.touches.event(&summary.event.id, BOOST_VIEW);
+    if let Some(channel) = &summary.channel {
+        site.touches.channel(&channel.id, BOOST_VIEW);
+    }
+}
+
+/// Edits an event as its organizer. `change` receives what is there and returns what shall be
+/// there; it runs inside the transaction, so it must be quick and pure. With `revision`, the
+/// edit is refused as [`Error::Conflict`] when somebody edited the event since.
+pub async fn edit(
+    site: &Site,
+    id: &str,
+    token: Option<&str>,
+    revision: Option<i64>,
+    change: impl FnOnce(EventDetails) -> Result<EventDetails, Error> + Send + 'static,
+) -> Result<(EventSummary, Viewer), Error> {
+    let (id, token, site_in) = (id.to_owned(), token.map(str::to_owned), site.clone());
+    site.db
+        .write(move |tx| {
+            Box::pin(async move {
+                let now = site_in.clock.now();
+                let mut event =
+                    events::lock(tx, &id).await?.ok_or(Error::NotFound(Noun::Event))?;
+                let viewer =
+                    access::require_organizer(tx, &site_in.rules, &event, token.as_deref())
+                        .await?;
+                if revision.is_some_and(|revision| revision != event.revision) {
+                    return Err(Error::Conflict);
+                }
+                let before = summary(tx, &id).await?;
+                let kept = EventDetails::of(&before);
+                let details = change(kept.clone())?;
+                let errors = details.errors(Some(&event));
+                if !errors.is_empty() {
+                    return Err(Error::Invalid(errors));
+                }
+                let channel_id = if details.channel == kept.channel {
+                    event.channel_id.clone()
+                } else {
+                    join(tx, &site_in, details.channel.as_ref(), now).await?
+                };
+                save(tx, &site_in, &mut event, details, channel_id, now).await?;
+                Ok((summary(tx, &id).await?, viewer))
+            })
+        })
+        .await
+}
+
+async fn save(
+    tx: &mut Tx,
+    site: &Site,
+    event: &mut Event,
+    details: EventDetails,
+    channel_id: Option<String>,
+    now: Timestamp,
+) -> Result<(), Error> {
+    let before = event.clone();
+    details.apply(event, channel_id);
+    if *event == before {
+        return Ok(());
+    }
+    let moved = (before.starts_at, before.ends_at, &before.location)
+        != (event.starts_at, event.ends_at, &event.location);
+    event.sequence += i64::from(moved);
+    event.revision += 1;
+    event.modified_at = now;
+    let fading = &site.rules.fading;
+    event.score = fading.touch(event.score, event.scored_at, now, BOOST_EDIT);
+    event.scored_at = now;
+    event.accessed_at = now;
+    let unlisted_at = fading.unlisted_at(event);
+    events::update(tx, event, unlisted_at).await?;
+    Ok(())
+}
+
+/// Deletes an event with its answers and messages, as its organizer.
+pub async fn delete(site: &Site, id: &str, token: Option<&str>) -> Result<Event, Error> {
+    let (id, token, rules) = (id.to_owned(), token.map(str::to_owned), site.rules.clone());
+    site.db
+        .write(move |tx| {
+            Box::pin(async move {
+                let event = events::lock(tx, &id).await?.ok_or(Error::NotFound(Noun::Event))?;
+                access::require_organizer(tx, &rules, &event, token.as_deref()).await?;
+                events::delete(tx, &id).await?;
+                Ok(event)
+            })
+        })
+        .await
+}
+
+/// One page of a list of events.
+#[derive(Debug, Clone)]
+pub struct EventList {
+    /// Its events.
+    pub events: Vec<EventSummary>,
+    /// How many there are in all.
+    pub total: i64,
+    /// Its number, from 1: the last one when a later one was asked for.
+    pub page: i64,
+}
+
+/// One page of the public events on lists, past and upcoming, soonest start first.
+pub async fn list(
+    site: &Site,
+    after: Option<Timestamp>,
+    before: Option<Timestamp>,
+    page: i64,
+    per_page: i64,
+) -> Result<EventList, Error> {
+    let now = site.clock.now();
+    let starts = Starts {
+        after: after.unwrap_or(Timestamp::MIN),
+        before: before.unwrap_or(Timestamp::MAX),
+    };
+    site.db
+        .read(move |tx| {
+            Box::pin(async move {
+                let total = events::count_public(tx, now, starts).await?;
+                let (page, slice) = pages::slice(page, per_page, total);
+                let events = events::list_public(tx, now, starts, slice).await?;
+                Ok(EventList { events, total, page })
+            })
+        })
+        .await
+}
+
+/// What the home page shows.
+#[derive(Debug, Clone)]
+pub struct Home {
+    /// One page of what is to come, soonest start first.
+    pub upcoming: EventList,
+    /// The last few that are over.
+    pub recent: Vec<EventSummary>,
+}
+
+/// What the home page shows.
+pub async fn home(site: &Site, page: i64, per_page: i64) -> Result<Home, Error> {
+    let now = site.clock.now();
+    site.db
+        .read(move |tx| {
+            Box::pin(async move {
+                let total = events::count_upcoming(tx, now).await?;
+                let (page, slice) = pages::slice(page, per_page, total);
+                let events = events::list_upcoming(tx, now, slice).await?;
+                let recent = events::list_past(tx, now, RECENT).await?;
+                Ok(Home { upcoming: EventList { events, total, page }, recent })
+            })
+        })
+        .await
+}
+
+/// One page of every event, newest first, for the instance owner.
+pub async fn list_all(
+    site: &Site,
+    token: Option<&str>,
+    page: i64,
+    per_page: i64,
+) -> Result<EventList, Error> {
+    let (token, rules) = (token.map(str::to_owned), site.rules.clone());
+    site.db
+        .read(move |tx| {
+            Box::pin(async move {
+                access::require_instance(tx, &rules, token.as_deref()).await?;
+                let total = events::count_all(tx).await?;
+                let (page, slice) = pages::slice(page, per_page, total);
+                let events = events::list_newest(tx, slice).await?;
+                Ok(EventList { events, total, page })
+            })
+        })
+        .await
+}

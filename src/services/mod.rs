@@ -1,0 +1,50 @@
+//! Use cases: one function, one transaction. Rules come from `domain`, rows from `store`.
+
+pub mod access;
+pub mod channels;
+pub mod error;
+pub mod events;
+pub mod guests;
+pub mod messages;
+pub mod pages;
+pub mod rsvps;
+pub mod touches;
+
+use std::sync::Arc;
+
+pub use error::{Error, Field, FieldError};
+
+use crate::domain::clock::{Clock, Entropy};
+use crate::domain::decay::Fading;
+use crate::domain::token::TokenHash;
+use crate::store::db::Db;
+
+/// What every use case needs: the database, the clock, randomness, and the site's rules.
+#[derive(Clone)]
+pub struct Site {
+    /// The database.
+    pub db: Db,
+    /// The clock.
+    pub clock: Clock,
+    /// Randomness for ids and tokens.
+    pub entropy: Entropy,
+    /// The site's rules.
+    pub rules: Arc<Rules>,
+    /// What was looked at and answered, until it is written.
+    pub touches: touches::Touches,
+}
+
+/// The site's rules, from the configuration.
+#[derive(Debug, Clone)]
+pub struct Rules {
+    /// How attention fades.
+    pub fading: Fading,
+    /// First score of an event.
+    pub initial_event_score: f64,
+    /// First score of a channel.
+    pub initial_channel_score: f64,
+    /// Most people a guest may bring.
+    pub max_companions: i64,
+    /// SHA-256 of the instance owner's token.
+    pub instance_token: TokenHash,
+}

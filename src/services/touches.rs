@@ -1,0 +1,108 @@
+//! Touches: that a person looked at something or answered. Collected in memory and written in
+//! batches, so that reading never writes.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use super::{Error, Site};
+use crate::store::db::Tx;
+use crate::store::{channels, events};
+
+/// Rows written in one transaction.
+const BATCH: usize = 200;
+
+/// A person looked at it.
+pub const BOOST_VIEW: f64 = 1.0;
+/// A guest answered.
+pub const BOOST_ANSWER: f64 = 5.0;
+/// An organizer edited it.
+pub const BOOST_EDIT: f64 = 10.0;
+
+/// What can be touched.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+enum Target {
+    Event(String),
+    Channel(String),
+}
+
+/// The touches not written yet: for each thing the strongest one. What is flushed at most once
+/// a minute is therefore written at most once a minute, and reloading a page gains nothing.
+#[derive(Debug, Clone, Default)]
+pub struct Touches(Arc<Mutex<HashMap<Target, f64>>>);
+
+impl Touches {
+    /// An event was looked at or answered.
+    pub fn event(&self, id: &str, boost: f64) {
+        self.add(Target::Event(id.to_owned()), boost);
+    }
+
+    /// A channel was looked at or used.
+    pub fn channel(&self, id: &str, boost: f64) {
+        self.add(Target::Channel(id.to_owned()), boost);
+    }
+
+    fn add(&self, target: Target, boost: f64) {
+        let mut pending = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let strongest = pending.entry(target).or_insert(boost);
+        *strongest = strongest.max(boost);
+    }
+
+    fn take(&self) -> Vec<(Target, f64)> {
+        let mut pending = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut taken: Vec<_> = pending.drain().collect();
+        // One order for everybody: two processes that write the same rows must not deadlock.
+        taken.sort_by(|(a, _), (b, _)| a.key().cmp(&b.key()));
+        taken
+    }
+}
+
+impl Target {
+    fn key(&self) -> (u8, &str) {
+        match self {
+            Self::Channel(id) => (0, id),
+            Self::Event(id) => (1, id),
+        }
+    }
+}
+
+/// Writes the touches collected so far. Those of a batch that fails are lost: they are hints.
+pub async fn flush(site: &Site) -> Result<(), Error> {
+    let touches = site.touches.take();
+    for batch in touches.chunks(BATCH) {
+        let batch = batch.to_vec();
+        let site_in = site.clone();
+        site.db
+            .write(move |tx| {
+                Box::pin(async move {
+                    for (target, boost) in &batch {
+                        write(tx, &site_in, target, *boost).await?;
+                    }
+                    Ok::<_, Error>(())
+                })
+            })
+            .await?;
+    }
+    Ok(())
+}
+
+async fn write(tx: &mut Tx, site: &Site, target: &Target, boost: f64) -> Result<(), Error> {
+    let now = site.clock.now();
+    let fading = &site.rules.fading;
+    match target {
+        Target::Event(id) => {
+            if let Some(event) = events::by_id(tx, id).await? {
+                let score = fading.touch(event.score, event.scored_at, now, boost);
+                let touched = crate::domain::event::Event { score, scored_at: now, ..event };
+                let unlisted_at = fading.unlisted_at(&touched);
+                events::touch(tx, id, score, now, unlisted_at).await?;
+            }
+        }
+        Target::Channel(id) => {
+            if let Some(channel) = channels::by_id(tx, id).await? {
+                let score = fading.touch(channel.score, channel.scored_at, now, boost);
+                channels::touch(tx, id, score, now).await?;
+            }
+        }
+    }
+    Ok(())
+}
