@@ -1,1 +1,3 @@
 //! OpenRSVP.
+
+pub mod domain;
