@@ -69,31 +69,6 @@ pub(super) async fn join(
     Ok(existing)
 }
 
-/// One page of public channels.
-#[derive(Debug, Clone)]
-pub struct ChannelList {
-    /// Its channels.
-    pub channels: Vec<Channel>,
-    /// How many there are in all.
-    pub total: i64,
-    /// Its number, from 1: the last one when a later one was asked for.
-    pub page: i64,
-}
-
-/// One page of the public channels.
-pub async fn list(site: &Site, page: i64, per_page: i64) -> Result<ChannelList, Error> {
-    site.db
-        .read(move |tx| {
-            Box::pin(async move {
-                let total = channels::count_public(tx).await?;
-                let (page, slice) = super::pages::slice(page, per_page, total);
-                let channels = channels::list_public(tx, slice.limit, slice.offset).await?;
-                Ok(ChannelList { channels, total, page })
-            })
-        })
-        .await
-}
-
 /// A channel with one page of its events.
 #[derive(Debug, Clone)]
 pub struct ChannelView {

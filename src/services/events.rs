@@ -250,21 +250,37 @@ pub async fn view(
     Ok(view)
 }
 
-/// The event with this id alone, as the holder of `token` sees it.
+/// The event with this id alone, as the holder of `token` sees it. Counts as a visit when
+/// `by_person`.
 pub async fn glance(
     site: &Site,
     id: &str,
     token: Option<&str>,
+    by_person: bool,
 ) -> Result<(EventSummary, Viewer), Error> {
     let (id, token, rules) = (id.to_owned(), token.map(str::to_owned), site.rules.clone());
-    site.db
+    let (summary, viewer) = site
+        .db
         .read(move |tx| {
             Box::pin(async move {
                 let summary = summary(tx, &id).await?;
-                let holder =
-                    access::holder(tx, &rules, &summary.event, token.as_deref()).await?;
-                Ok((summary, holder.viewer))
+                let holder = access::holder(tx, &rules, &summary.event, token.as_deref()).await?;
+                Ok::<_, Error>((summary, holder.viewer))
             })
+        })
+        .await?;
+    if by_person {
+        touch_view(site, &summary);
+    }
+    Ok((summary, viewer))
+}
+
+/// The zone of an event; `None` when there is no such event.
+pub async fn zone(site: &Site, id: &str) -> Result<Option<String>, Error> {
+    let id = id.to_owned();
+    site.db
+        .read(move |tx| {
+            Box::pin(async move { Ok(events::by_id(tx, &id).await?.map(|event| event.zone)) })
         })
         .await
 }

@@ -43,6 +43,10 @@ pub struct Rules {
     pub initial_event_score: f64,
     /// First score of a channel.
     pub initial_channel_score: f64,
+    /// Events a page.
+    pub events_per_page: i64,
+    /// Rows a page in the organizer's and the instance owner's lists.
+    pub admin_rows_per_page: i64,
     /// Most people a guest may bring.
     pub max_companions: i64,
     /// SHA-256 of the instance owner's token.

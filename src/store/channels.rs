@@ -17,13 +17,7 @@ queries! {
         FROM channels WHERE id = $1";
     TOUCH = "UPDATE channels SET score = $2, scored_at = $3, last_used_at = $3
         WHERE id = $1 AND scored_at <= $3";
-    LIST_PUBLIC = "SELECT id, name, slug, visibility, score, scored_at, created_at, last_used_at
-        FROM channels WHERE visibility = 'public' ORDER BY slug LIMIT $1 OFFSET $2";
-    COUNT_PUBLIC = "SELECT COUNT(*) FROM channels WHERE visibility = 'public'";
 }
-
-/// Columns of a channel in a row.
-pub(super) const WIDTH: usize = 8;
 
 pub(super) fn decode(reader: &mut Reader<'_>) -> Result<Channel, StoreError> {
     Ok(Channel {
@@ -71,21 +65,4 @@ pub async fn by_id(tx: &mut Tx, id: &str) -> Result<Option<Channel>, StoreError>
 pub async fn touch(tx: &mut Tx, id: &str, score: f64, at: Timestamp) -> Result<(), StoreError> {
     tx.execute(&TOUCH, values![id, score, micros(at)]).await?;
     Ok(())
-}
-
-/// One page of the public channels by slug.
-pub async fn list_public(
-    tx: &mut Tx,
-    limit: i64,
-    offset: i64,
-) -> Result<Vec<Channel>, StoreError> {
-    tx.all(&LIST_PUBLIC, values![limit, offset]).await?.iter().map(from_row).collect()
-}
-
-/// How many public channels there are.
-pub async fn count_public(tx: &mut Tx) -> Result<i64, StoreError> {
-    match tx.one(&COUNT_PUBLIC, values![]).await? {
-        Some(row) => row.get(0),
-        None => Ok(0),
-    }
 }
