@@ -59,7 +59,8 @@ mod tests {
 
     #[test]
     fn other_texts_are_no_uuid_but_may_be_an_id() {
-        for text in ["", "abc", "6f1c8a1e5f0b4c0f9d0f0a0b0c0d0e0f", "6f1c8a1e-5f0b-4c0f-9d0f-0a0b0c0d0e0g"]
+        for text in
+            ["", "abc", "6f1c8a1e5f0b4c0f9d0f0a0b0c0d0e0f", "6f1c8a1e-5f0b-4c0f-9d0f-0a0b0c0d0e0g"]
         {
             assert!(!is_uuid(text), "{text}");
         }

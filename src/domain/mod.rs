@@ -1,9 +1,12 @@
 //! The nouns and rules of the product: pure values and functions.
 
+pub mod capacity;
 pub mod channel;
 pub mod clock;
+pub mod decay;
 pub mod event;
 pub mod id;
 pub mod message;
 pub mod rsvp;
+pub mod slug;
 pub mod token;

@@ -117,8 +117,7 @@ mod tests {
 
     #[test]
     fn the_hash_is_sha_256_of_the_text() {
-        let hex: String =
-            hash("abc").as_bytes().iter().map(|byte| format!("{byte:02x}")).collect();
+        let hex: String = hash("abc").as_bytes().iter().map(|byte| format!("{byte:02x}")).collect();
         assert_eq!(hex, "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
         assert_eq!(Token::from_text("abc").hash(), hash("abc"));
     }
