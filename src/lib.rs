@@ -1,3 +1,4 @@
 //! OpenRSVP.
 
 pub mod domain;
+pub mod store;

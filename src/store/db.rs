@@ -1,0 +1,416 @@
+//! The handle to the database, whichever it is, and transactions on it.
+//!
+//! ```text
+//! let full = db.write(move |tx| Box::pin(async move {
+//!     let event = events::lock(tx, &id).await?;
+//!     ...
+//!     Ok::<_, StoreError>(full)
+//! })).await?;
+//! ```
+//!
+//! **Transactions.** The closure runs once. Its changes are kept when it returns `Ok`, and `write`
+//! returns after they are on the disk; on `Err`, a panic, or a caller that goes away, nothing is
+//! kept. It must wait for nothing but `tx`: others wait behind it, and it is refused with
+//! [`StoreError::WaitedOutside`] on both engines. What is sent, drawn, hashed or looked up
+//! elsewhere happens before or after. Any error of a statement ends the transaction on both
+//! engines; to expect a clash, write `ON CONFLICT DO NOTHING` and look at the number of rows.
+//!
+//! - SQLite: one writer, so what a `write` reads cannot change until it ends. A `read` sees one
+//!   snapshot and waits for no writer; it should be short, for the log grows behind it.
+//! - PostgreSQL: `READ COMMITTED`. Whoever decides by what they read locks it first (a `lock`
+//!   query on the event). Each statement of a `read` sees what is committed when it starts: if two
+//!   must agree, make them one.
+//!
+//! **Statements** are constants declared with `queries!`, one text for both engines; a test
+//! prepares each on both. Never build one from strings. The shared dialect:
+//!
+//! - Values are integers (64 bits), reals, text, booleans, bytes, or null, as `$1`, `$2`, ...
+//!   Times are Unix microseconds in columns `*_at`; ids are UUID text; an enum is text with a
+//!   `CHECK`; JSON is text that the database does not look into. Text holds no NUL.
+//! - SQLite tables are `STRICT`; PostgreSQL text has `COLLATE "C"`, so both sort by code point.
+//!   Constraints are never `DEFERRABLE`: one that fails at the commit fails a whole group.
+//! - Not shared, so not used: `now()`, `GREATEST`, `ILIKE`, `lower()` or `LIKE` except on a column
+//!   folded in Rust, `ANY($n)`, JSON operators, `DELETE` inside `WITH`, double-quoted strings, bare
+//!   `SUM` and bare integer literals in results (`CAST(... AS BIGINT)`).
+//! - A list has an order that ends in a unique column.
+//! - A unique clash does not say which constraint: have one that is possible in each call.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use sqlx::pool::PoolConnection;
+use sqlx::{Postgres, Transaction};
+
+use super::{migrate, postgres, sqlite};
+
+pub use super::dialect::Query;
+pub use super::error::{ConflictKind, StoreError};
+pub use super::options::{PostgresOptions, SqliteOptions, StoreOptions};
+pub use super::value::{FromValue, Row, Value};
+
+/// What a closure given to [`Db::write`] or [`Db::read`] returns.
+pub type BoxFuture<'t, T> = Pin<Box<dyn Future<Output = T> + Send + 't>>;
+
+/// Which engine.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Engine {
+    /// SQLite.
+    Sqlite,
+    /// PostgreSQL.
+    Postgres,
+}
+
+/// The database. Clones share it.
+#[derive(Clone)]
+pub struct Db(Arc<Inner>);
+
+enum Inner {
+    Sqlite(Box<sqlite::Threads>, SqliteOptions),
+    Postgres(postgres::Server),
+}
+
+impl Db {
+    /// Opens the database; a SQLite file is made when there is none. The schema is left as it is:
+    /// see [`Db::migrate`].
+    pub async fn open(options: &StoreOptions) -> Result<Self, StoreError> {
+        Ok(Self(Arc::new(match options {
+            StoreOptions::Sqlite(options) => {
+                let own = options.clone();
+                let threads = blocking(move || sqlite::Threads::start(&own)).await?;
+                Inner::Sqlite(Box::new(threads), options.clone())
+            }
+            StoreOptions::Postgres(options) => {
+                Inner::Postgres(postgres::Server::connect(options).await?)
+            }
+        })))
+    }
+
+    /// Which engine it is.
+    pub fn engine(&self) -> Engine {
+        match *self.0 {
+            Inner::Sqlite(..) => Engine::Sqlite,
+            Inner::Postgres(_) => Engine::Postgres,
+        }
+    }
+
+    /// Runs a closure in a transaction, and returns after the commit.
+    pub async fn write<T, E, F>(&self, closure: F) -> Result<T, E>
+    where
+        F: for<'t> FnOnce(&'t mut Tx) -> BoxFuture<'t, Result<T, E>> + Send + 'static,
+        T: Send + 'static,
+        E: From<StoreError> + Send + 'static,
+    {
+        match &*self.0 {
+            Inner::Sqlite(threads, _) => settle(threads.write(closure).await),
+            Inner::Postgres(server) => {
+                let mut tx = Tx::new(Connection::Write(Box::new(server.begin().await?)));
+                let watch = tx.in_statement.clone();
+                let outcome = Watched { work: closure(&mut tx), in_statement: watch }.await;
+                tx.finish(outcome).await
+            }
+        }
+    }
+
+    /// Runs a closure that only reads.
+    pub async fn read<T, E, F>(&self, closure: F) -> Result<T, E>
+    where
+        F: for<'t> FnOnce(&'t mut Tx) -> BoxFuture<'t, Result<T, E>> + Send + 'static,
+        T: Send + 'static,
+        E: From<StoreError> + Send + 'static,
+    {
+        match &*self.0 {
+            Inner::Sqlite(threads, _) => settle(threads.read(closure).await),
+            Inner::Postgres(server) => {
+                let mut tx = Tx::new(Connection::Read(Box::new(server.acquire().await?)));
+                let watch = tx.in_statement.clone();
+                let outcome = Watched { work: closure(&mut tx), in_statement: watch }.await;
+                outcome.and_then(|value| match tx.failure() {
+                    None => Ok(value),
+                    Some(error) => Err(error.into()),
+                })
+            }
+        }
+    }
+
+    /// Brings the schema up to date, and returns the versions before and after. Any number of
+    /// processes may do so at once.
+    pub async fn migrate(&self, now: jiff::Timestamp) -> Result<migrate::Outcome, StoreError> {
+        self.migrate_with(migrate::ALL, now).await
+    }
+
+    pub(super) async fn migrate_with(
+        &self,
+        migrations: &'static [migrate::Migration],
+        now: jiff::Timestamp,
+    ) -> Result<migrate::Outcome, StoreError> {
+        match &*self.0 {
+            Inner::Sqlite(threads, _) => {
+                threads.alone(move |connection| migrate::sqlite(connection, migrations, now)).await
+            }
+            Inner::Postgres(server) => {
+                migrate::postgres(&mut *server.acquire().await?, migrations, now).await
+            }
+        }
+    }
+
+    /// The version of the schema; 0 when there is none yet.
+    pub async fn schema_version(&self) -> Result<i64, StoreError> {
+        match &*self.0 {
+            Inner::Sqlite(threads, _) => {
+                threads.alone(|connection| migrate::sqlite_version(connection)).await
+            }
+            Inner::Postgres(server) => {
+                migrate::postgres_version(&mut *server.acquire().await?).await
+            }
+        }
+    }
+
+    /// Whether the database answers.
+    pub async fn ping(&self) -> Result<(), StoreError> {
+        self.read(|tx| Box::pin(async move { tx.one(&PING, Vec::new()).await.map(drop) })).await
+    }
+
+    /// Has the engine parse a statement, without running it.
+    pub async fn prepare(&self, query: &'static Query) -> Result<(), StoreError> {
+        match &*self.0 {
+            Inner::Sqlite(threads, _) => {
+                threads.alone(|connection| sqlite::prepare(connection, query)).await
+            }
+            Inner::Postgres(server) => {
+                postgres::prepare(&mut *server.acquire().await?, query).await
+            }
+        }
+    }
+
+    /// How the engine would run a statement.
+    pub async fn explain(&self, query: &'static Query) -> Result<String, StoreError> {
+        match &*self.0 {
+            Inner::Sqlite(threads, _) => {
+                threads.alone(|connection| sqlite::explain(connection, query)).await
+            }
+            Inner::Postgres(server) => {
+                postgres::explain(&mut *server.acquire().await?, query).await
+            }
+        }
+    }
+
+    /// What is wrong with the file on the disk; empty when nothing is, and on PostgreSQL, which
+    /// looks after its own.
+    pub async fn check_integrity(&self) -> Result<Vec<String>, StoreError> {
+        match &*self.0 {
+            Inner::Sqlite(_, options) => {
+                let own = options.clone();
+                blocking(move || sqlite::check_integrity(&own.path, own.busy_timeout)).await
+            }
+            Inner::Postgres(_) => Ok(Vec::new()),
+        }
+    }
+
+    /// Finishes what waits and takes no more. On SQLite the log is then empty, and the file alone
+    /// is the database.
+    pub async fn close(&self) {
+        match &*self.0 {
+            Inner::Sqlite(threads, _) => {
+                threads.close();
+                let shared = self.clone();
+                // Joining cannot fail: it gives back nothing.
+                let _ = blocking(move || {
+                    if let Inner::Sqlite(threads, _) = &*shared.0 {
+                        threads.join();
+                    }
+                    Ok(())
+                })
+                .await;
+            }
+            Inner::Postgres(server) => server.close().await,
+        }
+    }
+}
+
+static PING: Query =
+    Query { name: "ping", sqlite: "SELECT 1", postgres: "SELECT CAST(1 AS BIGINT)" };
+
+async fn blocking<T: Send + 'static>(
+    run: impl FnOnce() -> Result<T, StoreError> + Send + 'static,
+) -> Result<T, StoreError> {
+    tokio::task::spawn_blocking(run)
+        .await
+        .unwrap_or_else(|error| Err(StoreError::unavailable(error.to_string())))
+}
+
+fn settle<T, E: From<StoreError>>(answer: sqlite::Answer<T, E>) -> Result<T, E> {
+    match answer {
+        sqlite::Answer::Returned(result) => result,
+        sqlite::Answer::Refused(error) => Err(error.into()),
+        sqlite::Answer::Panicked(panic) => std::panic::resume_unwind(panic),
+    }
+}
+
+/// A transaction, or the snapshot of a [`Db::read`].
+pub struct Tx {
+    connection: Connection,
+    failed: Option<&'static str>,
+    in_statement: Arc<AtomicBool>,
+}
+
+enum Connection {
+    SqliteWrite(Box<rusqlite::Connection>),
+    SqliteRead(Box<rusqlite::Connection>),
+    Write(Box<Transaction<'static, Postgres>>),
+    Read(Box<PoolConnection<Postgres>>),
+}
+
+impl Tx {
+    /// Runs a statement and returns all its rows.
+    pub async fn all(
+        &mut self,
+        query: &'static Query,
+        values: Vec<Value>,
+    ) -> Result<Vec<Row>, StoreError> {
+        self.start(query, !query.only_reads())?;
+        let result = match &mut self.connection {
+            Connection::SqliteWrite(connection) | Connection::SqliteRead(connection) => {
+                sqlite::all(connection, query, &values)
+            }
+            Connection::Write(connection) => postgres::all(connection, query, values).await,
+            Connection::Read(connection) => postgres::all(connection, query, values).await,
+        };
+        self.end(result)
+    }
+
+    /// Runs a statement and returns its first row.
+    pub async fn one(
+        &mut self,
+        query: &'static Query,
+        values: Vec<Value>,
+    ) -> Result<Option<Row>, StoreError> {
+        self.start(query, !query.only_reads())?;
+        let result = match &mut self.connection {
+            Connection::SqliteWrite(connection) | Connection::SqliteRead(connection) => {
+                sqlite::one(connection, query, &values)
+            }
+            Connection::Write(connection) => postgres::one(connection, query, values).await,
+            Connection::Read(connection) => postgres::one(connection, query, values).await,
+        };
+        self.end(result)
+    }
+
+    /// Runs a statement and returns how many rows it changed.
+    pub async fn execute(
+        &mut self,
+        query: &'static Query,
+        values: Vec<Value>,
+    ) -> Result<u64, StoreError> {
+        self.start(query, true)?;
+        let result = match &mut self.connection {
+            Connection::SqliteWrite(connection) | Connection::SqliteRead(connection) => {
+                sqlite::execute(connection, query, &values)
+            }
+            Connection::Write(connection) => postgres::execute(connection, query, values).await,
+            Connection::Read(connection) => postgres::execute(connection, query, values).await,
+        };
+        self.end(result)
+    }
+
+    fn new(connection: Connection) -> Self {
+        Self { connection, failed: None, in_statement: Arc::new(AtomicBool::new(false)) }
+    }
+
+    pub(super) fn sqlite_writer(connection: rusqlite::Connection) -> Self {
+        Self::new(Connection::SqliteWrite(Box::new(connection)))
+    }
+
+    pub(super) fn sqlite_reader(connection: rusqlite::Connection) -> Self {
+        Self::new(Connection::SqliteRead(Box::new(connection)))
+    }
+
+    pub(super) fn sqlite_connection(&self) -> Option<&rusqlite::Connection> {
+        match &self.connection {
+            Connection::SqliteWrite(connection) | Connection::SqliteRead(connection) => {
+                Some(connection)
+            }
+            _ => None,
+        }
+    }
+
+    pub(super) fn sqlite_connection_mut(&mut self) -> Option<&mut rusqlite::Connection> {
+        match &mut self.connection {
+            Connection::SqliteWrite(connection) | Connection::SqliteRead(connection) => {
+                Some(connection)
+            }
+            _ => None,
+        }
+    }
+
+    /// Forgets the failure of the job before.
+    pub(super) fn renew(&mut self) {
+        self.failed = None;
+    }
+
+    /// Why it cannot be committed, if so.
+    pub(super) fn failure(&self) -> Option<StoreError> {
+        self.failed.map(|statement| StoreError::Poisoned { statement })
+    }
+
+    fn start(&mut self, query: &'static Query, writes: bool) -> Result<(), StoreError> {
+        if let Some(error) = self.failure() {
+            return Err(error);
+        }
+        // Taken back when the statement has succeeded: one that is dropped halfway has not.
+        self.failed = Some(query.name);
+        let reads = matches!(self.connection, Connection::SqliteRead(_) | Connection::Read(_));
+        if writes && reads {
+            return Err(StoreError::ReadOnly { statement: query.name });
+        }
+        self.in_statement.store(true, Ordering::Relaxed);
+        Ok(())
+    }
+
+    fn end<T>(&mut self, result: Result<T, StoreError>) -> Result<T, StoreError> {
+        self.in_statement.store(false, Ordering::Relaxed);
+        if result.is_ok() {
+            self.failed = None;
+        }
+        result
+    }
+
+    /// Commits what a closure did on PostgreSQL, or rolls it back.
+    async fn finish<T, E: From<StoreError>>(self, outcome: Result<T, E>) -> Result<T, E> {
+        let failure = self.failure();
+        let Connection::Write(transaction) = self.connection else { return outcome };
+        match (outcome, failure) {
+            (Ok(value), None) => {
+                postgres::commit(*transaction).await?;
+                Ok(value)
+            }
+            (outcome, failure) => {
+                postgres::roll_back(*transaction).await;
+                outcome.and_then(|_| Err(failure.unwrap_or(StoreError::WaitedOutside).into()))
+            }
+        }
+    }
+}
+
+/// A closure's future on PostgreSQL, refused as soon as it waits outside a statement. The SQLite
+/// threads find that out by polling once.
+struct Watched<'t, T> {
+    work: BoxFuture<'t, T>,
+    in_statement: Arc<AtomicBool>,
+}
+
+impl<T, E: From<StoreError>> Future for Watched<'_, Result<T, E>> {
+    type Output = Result<T, E>;
+
+    fn poll(
+        mut self: Pin<&mut Self>,
+        context: &mut std::task::Context<'_>,
+    ) -> std::task::Poll<Self::Output> {
+        let polled = self.work.as_mut().poll(context);
+        if polled.is_pending() && !self.in_statement.load(Ordering::Relaxed) {
+            return std::task::Poll::Ready(Err(StoreError::WaitedOutside.into()));
+        }
+        polled
+    }
+}

@@ -1,0 +1,1 @@
+//! Reading SQLite files of other programs.

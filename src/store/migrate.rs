@@ -1,0 +1,176 @@
+//! The schema's versions. Each migration is a pair of files of one name, runs in its own
+//! transaction, and is never changed once released. Processes that start together take turns.
+
+use jiff::Timestamp;
+use sqlx::postgres::PgConnection;
+use sqlx::{Connection as _, Row as _, SqlSafeStr};
+
+use super::error::StoreError;
+use super::postgres::refused as postgres_refused;
+use super::sqlite::refused as sqlite_refused;
+
+/// One step of the schema.
+#[derive(Debug)]
+pub struct Migration {
+    /// The version it leads to: 1, 2, 3, ...
+    pub version: i64,
+    /// The name of its files.
+    pub name: &'static str,
+    /// For SQLite.
+    pub sqlite: &'static str,
+    /// For PostgreSQL.
+    pub postgres: &'static str,
+}
+
+macro_rules! migrations {
+    ($($version:literal $name:literal),* $(,)?) => {
+        &[$(Migration {
+            version: $version,
+            name: $name,
+            sqlite: include_str!(concat!("migrations/sqlite/", $name, ".sql")),
+            postgres: include_str!(concat!("migrations/postgres/", $name, ".sql")),
+        }),*]
+    };
+}
+
+/// Every migration, in order.
+pub const ALL: &[Migration] = migrations![1 "0001_ground"];
+
+/// The newest version that this program knows.
+pub fn known() -> i64 {
+    newest(ALL)
+}
+
+fn newest(migrations: &[Migration]) -> i64 {
+    migrations.last().map_or(0, |migration| migration.version)
+}
+
+/// What a run of the migrations did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Outcome {
+    /// The version found; 0 for an empty database.
+    pub from: i64,
+    /// The version now.
+    pub to: i64,
+}
+
+/// The migration that leads on from `version`.
+fn after(
+    migrations: &'static [Migration],
+    version: i64,
+) -> Result<Option<&'static Migration>, StoreError> {
+    let known = newest(migrations);
+    if version > known {
+        return Err(StoreError::SchemaTooNew { found: version, known });
+    }
+    Ok(migrations.iter().find(|migration| migration.version > version))
+}
+
+const CREATE: &str = "CREATE TABLE IF NOT EXISTS schema_migrations (
+    version BIGINT NOT NULL PRIMARY KEY,
+    name TEXT NOT NULL,
+    applied_at BIGINT NOT NULL
+)";
+
+/// The version of a SQLite file.
+pub(super) fn sqlite_version(connection: &rusqlite::Connection) -> Result<i64, StoreError> {
+    let ask = |sql| connection.query_row(sql, [], |row| row.get::<_, i64>(0));
+    let read = || -> rusqlite::Result<Result<i64, StoreError>> {
+        if ask("SELECT COUNT(*) FROM sqlite_schema WHERE name = 'schema_migrations'")? > 0 {
+            return ask("SELECT COALESCE(MAX(version), 0) FROM schema_migrations").map(Ok);
+        }
+        // The owner of an old file may well put its path into the configuration.
+        let tables = ask("SELECT COUNT(*) FROM sqlite_schema WHERE type = 'table'")?;
+        Ok(if tables > 0 { Err(StoreError::NotOurs) } else { Ok(0) })
+    };
+    read().unwrap_or_else(|error| Err(sqlite_refused("schema version", error)))
+}
+
+/// Brings a SQLite file up to date.
+pub(super) fn sqlite(
+    connection: &mut rusqlite::Connection,
+    migrations: &'static [Migration],
+    now: Timestamp,
+) -> Result<Outcome, StoreError> {
+    let from = sqlite_version(connection)?;
+    // Looking first keeps a start that has nothing to do from waiting for other programs.
+    while after(migrations, sqlite_version(connection)?)?.is_some() {
+        let behavior = rusqlite::TransactionBehavior::Immediate;
+        let transaction = connection
+            .transaction_with_behavior(behavior)
+            .map_err(|error| sqlite_refused("migrate", error))?;
+        if let Some(next) = after(migrations, sqlite_version(&transaction)?)? {
+            let apply = || -> rusqlite::Result<()> {
+                transaction.execute_batch(CREATE)?;
+                transaction.execute_batch(next.sqlite)?;
+                let values = (next.version, next.name, now.as_microsecond());
+                transaction.execute("INSERT INTO schema_migrations VALUES (?1, ?2, ?3)", values)?;
+                Ok(())
+            };
+            apply().map_err(|error| sqlite_refused(next.name, error))?;
+        }
+        transaction.commit().map_err(|error| sqlite_refused("migrate", error))?;
+    }
+    Ok(Outcome { from, to: sqlite_version(connection)? })
+}
+
+/// The version of a PostgreSQL database.
+pub(super) async fn postgres_version(connection: &mut PgConnection) -> Result<i64, StoreError> {
+    version(connection).await.map_err(|error| postgres_refused("schema version", &error))
+}
+
+async fn version(connection: &mut PgConnection) -> sqlx::Result<i64> {
+    let exists = "SELECT to_regclass('schema_migrations') IS NOT NULL";
+    if !sqlx::query(exists).fetch_one(&mut *connection).await?.try_get::<bool, _>(0)? {
+        return Ok(0);
+    }
+    let newest = "SELECT COALESCE(MAX(version), 0) FROM schema_migrations";
+    sqlx::query(newest).fetch_one(connection).await?.try_get(0)
+}
+
+/// Waiting for one's turn, and a migration of a large table, may take long.
+const PATIENCE: &str = "SET LOCAL statement_timeout = 0; SET LOCAL lock_timeout = 0";
+/// The number is arbitrary and belongs to this program.
+const TURN: &str = "SELECT pg_advisory_xact_lock(7235214870132)";
+const RECORD: &str =
+    "INSERT INTO schema_migrations (version, name, applied_at) VALUES ($1, $2, $3)";
+
+/// Brings a PostgreSQL database up to date.
+pub(super) async fn postgres(
+    connection: &mut PgConnection,
+    migrations: &'static [Migration],
+    now: Timestamp,
+) -> Result<Outcome, StoreError> {
+    let from = postgres_version(connection).await?;
+    while after(migrations, postgres_version(connection).await?)?.is_some() {
+        postgres_step(connection, migrations, now).await?;
+    }
+    Ok(Outcome { from, to: postgres_version(connection).await? })
+}
+
+/// Applies the next migration, if there still is one when its turn has come.
+async fn postgres_step(
+    connection: &mut PgConnection,
+    migrations: &'static [Migration],
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    let failed = |error: sqlx::Error| postgres_refused("migrate", &error);
+    let mut transaction = connection.begin().await.map_err(failed)?;
+    for sql in [PATIENCE, TURN] {
+        sqlx::raw_sql(sql.into_sql_str()).execute(&mut *transaction).await.map_err(failed)?;
+    }
+    if let Some(next) = after(migrations, postgres_version(&mut transaction).await?)? {
+        let apply = async {
+            sqlx::raw_sql(CREATE).execute(&mut *transaction).await?;
+            sqlx::raw_sql(next.postgres).execute(&mut *transaction).await?;
+            sqlx::query(RECORD)
+                .bind(next.version)
+                .bind(next.name)
+                .bind(now.as_microsecond())
+                .execute(&mut *transaction)
+                .await
+        };
+        apply.await.map_err(|error| postgres_refused(next.name, &error))?;
+    }
+    transaction.commit().await.map_err(failed)
+}

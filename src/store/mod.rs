@@ -1,0 +1,22 @@
+//! The only SQL. [`db`] has the handle to either database and the rules for statements; the files
+//! named after nouns hold their statements. Nothing here decides anything about the product.
+
+pub mod channels;
+pub mod db;
+mod decode;
+pub mod dialect;
+pub mod error;
+pub mod events;
+pub mod foreign;
+pub mod messages;
+pub mod meta;
+pub mod migrate;
+pub mod options;
+mod postgres;
+mod queue;
+pub mod rsvps;
+mod sqlite;
+pub mod value;
+
+pub(crate) use dialect::queries;
+pub(crate) use value::values;
