@@ -259,6 +259,6 @@ proptest! {
         let score = fading.touch(event.score, event.scored_at, now, boost);
         let touched = Event { score, scored_at: now, ..event.clone() };
         let before = fading.unlisted_at(&event).saturating_sub(ROUNDING).unwrap();
-        prop_assert!(fading.unlisted_at(&touched) >= before);
+        prop_assert!(fading.unlisted_at(&touched) >= before || before <= now);
     }
 }
