@@ -9,4 +9,5 @@ pub mod id;
 pub mod message;
 pub mod rsvp;
 pub mod slug;
+pub mod time;
 pub mod token;
