@@ -9,5 +9,6 @@ pub mod id;
 pub mod message;
 pub mod rsvp;
 pub mod slug;
+pub mod text;
 pub mod time;
 pub mod token;
