@@ -414,3 +414,6 @@ impl<T, E: From<StoreError>> Future for Watched<'_, Result<T, E>> {
         polled
     }
 }
+
+#[cfg(test)]
+mod tests;

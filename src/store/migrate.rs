@@ -120,8 +120,10 @@ pub(super) async fn postgres_version(connection: &mut PgConnection) -> Result<i6
 }
 
 async fn version(connection: &mut PgConnection) -> sqlx::Result<i64> {
-    let exists = "SELECT to_regclass('schema_migrations') IS NOT NULL";
-    if !sqlx::query(exists).fetch_one(&mut *connection).await?.try_get::<bool, _>(0)? {
+    // Read as a table: `to_regclass` may answer from before the wait for one's turn.
+    let tables = "SELECT COUNT(*) FROM pg_catalog.pg_tables
+        WHERE schemaname = current_schema() AND tablename = 'schema_migrations'";
+    if sqlx::query(tables).fetch_one(&mut *connection).await?.try_get::<i64, _>(0)? == 0 {
         return Ok(0);
     }
     let newest = "SELECT COALESCE(MAX(version), 0) FROM schema_migrations";
@@ -173,4 +175,95 @@ async fn postgres_step(
         apply.await.map_err(|error| postgres_refused(next.name, &error))?;
     }
     transaction.commit().await.map_err(failed)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::db::{Db, SqliteOptions, StoreOptions};
+    use std::collections::BTreeSet;
+    use std::path::Path;
+
+    const TWO: &[Migration] = &[
+        Migration {
+            version: 1,
+            name: "1",
+            sqlite: "CREATE TABLE a (b); CREATE TABLE c (d);",
+            postgres: "",
+        },
+        Migration {
+            version: 2,
+            name: "2",
+            sqlite: "CREATE TABLE e (f); INSERT INTO e VALUES (1);",
+            postgres: "",
+        },
+    ];
+    const BROKEN: &[Migration] = &[
+        Migration { version: 1, name: "1", sqlite: "CREATE TABLE a (b);", postgres: "" },
+        Migration {
+            version: 2,
+            name: "2",
+            sqlite: "CREATE TABLE e (f); SELECT nothing;",
+            postgres: "",
+        },
+    ];
+
+    async fn open(path: &Path) -> Db {
+        Db::open(&StoreOptions::Sqlite(SqliteOptions::new(path))).await.unwrap()
+    }
+
+    #[test]
+    fn both_engines_have_the_same_files_and_the_list_has_them_all() {
+        let listed: BTreeSet<_> =
+            ALL.iter().map(|migration| format!("{}.sql", migration.name)).collect();
+        for engine in ["sqlite", "postgres"] {
+            let folder =
+                Path::new(env!("CARGO_MANIFEST_DIR")).join("src/store/migrations").join(engine);
+            let files: BTreeSet<_> = std::fs::read_dir(folder)
+                .unwrap()
+                .map(|file| file.unwrap().file_name().into_string().unwrap())
+                .collect();
+            assert_eq!(files, listed, "{engine}");
+        }
+        for (index, migration) in ALL.iter().enumerate() {
+            assert_eq!(migration.version, i64::try_from(index).unwrap() + 1);
+            assert!(migration.name.starts_with(&format!("{:04}_", migration.version)));
+        }
+    }
+
+    #[tokio::test]
+    async fn versions_are_reached_once_and_a_newer_one_is_refused() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("test.db");
+        let (db, other) = (open(&path).await, open(&path).await);
+        assert_eq!(db.schema_version().await.unwrap(), 0);
+        let now = Timestamp::UNIX_EPOCH;
+        let (first, second) = tokio::join!(db.migrate_with(TWO, now), other.migrate_with(TWO, now));
+        assert_eq!((first.unwrap().to, second.unwrap().to), (2, 2));
+        assert_eq!(db.migrate_with(TWO, now).await.unwrap(), Outcome { from: 2, to: 2 });
+        let error = db.migrate_with(&TWO[..1], now).await.unwrap_err();
+        assert!(matches!(error, StoreError::SchemaTooNew { found: 2, known: 1 }), "{error}");
+    }
+
+    #[tokio::test]
+    async fn a_migration_that_fails_leaves_the_version_before() {
+        let directory = tempfile::tempdir().unwrap();
+        let db = open(&directory.path().join("test.db")).await;
+        assert!(db.migrate_with(BROKEN, Timestamp::UNIX_EPOCH).await.is_err());
+        assert_eq!(db.schema_version().await.unwrap(), 1);
+        let outcome = db.migrate_with(TWO, Timestamp::UNIX_EPOCH).await.unwrap();
+        assert_eq!(outcome, Outcome { from: 1, to: 2 });
+    }
+
+    #[tokio::test]
+    async fn the_file_of_another_program_is_refused() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("test.db");
+        let other = rusqlite::Connection::open(&path).unwrap();
+        other.execute_batch("CREATE TABLE alembic_version (version_num)").unwrap();
+        let before = std::fs::read(&path).unwrap();
+        let opened = Db::open(&StoreOptions::Sqlite(SqliteOptions::new(&path))).await;
+        assert!(matches!(opened.err(), Some(StoreError::NotOurs)));
+        assert_eq!(std::fs::read(&path).unwrap(), before);
+    }
 }

@@ -20,3 +20,11 @@ pub mod value;
 
 pub(crate) use dialect::queries;
 pub(crate) use value::values;
+
+/// Every statement of the program: a test prepares each on both engines.
+pub fn statements() -> impl Iterator<Item = &'static db::Query> {
+    [channels::QUERIES, events::QUERIES, messages::QUERIES, meta::QUERIES, rsvps::QUERIES]
+        .into_iter()
+        .flatten()
+        .copied()
+}

@@ -12,6 +12,7 @@ use rusqlite::{CachedStatement, Connection, ErrorCode, OpenFlags, ToSql};
 
 use super::dialect::Query;
 use super::error::{ConflictKind, EngineError, StoreError};
+use super::migrate;
 use super::options::SqliteOptions;
 use super::value::{Row, Value};
 
@@ -29,6 +30,8 @@ fn open_writer(options: &SqliteOptions) -> Result<Connection, StoreError> {
     create_private(&options.path)?;
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let connection = open(&options.path, flags, options.busy_timeout)?;
+    // Refuses the file of another program before anything in it changes.
+    migrate::sqlite_version(&connection)?;
     let settle = || -> rusqlite::Result<()> {
         // Takes effect in an empty file only; lets the vacuum job give space back in small steps.
         connection.pragma_update(None, "auto_vacuum", "INCREMENTAL")?;
