@@ -1,6 +1,6 @@
 //! Channels.
 
-use super::db::{Row, StoreError, Tx};
+use super::db::{Row, StoreError, Tx, Value};
 use super::decode::{Reader, micros};
 use super::{queries, values};
 use crate::domain::channel::{Channel, Visibility};
@@ -10,7 +10,10 @@ queries! {
     INSERT = "INSERT INTO channels (id, name, slug, visibility, score, scored_at, created_at,
             last_used_at)
         VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
-        ON CONFLICT (slug) DO NOTHING";
+        ON CONFLICT DO NOTHING";
+    UPDATE = "UPDATE channels SET name = $2, slug = $3, visibility = $4, score = $5,
+            scored_at = $6, created_at = $7, last_used_at = $8
+        WHERE id = $1";
     BY_SLUG = "SELECT id, name, slug, visibility, score, scored_at, created_at, last_used_at
         FROM channels WHERE slug = $1";
     BY_ID = "SELECT id, name, slug, visibility, score, scored_at, created_at, last_used_at
@@ -36,9 +39,8 @@ fn from_row(row: &Row) -> Result<Channel, StoreError> {
     decode(&mut Reader::new(row, "channels"))
 }
 
-/// Adds a channel; `false` when its slug is taken.
-pub async fn insert(tx: &mut Tx, channel: &Channel) -> Result<bool, StoreError> {
-    let values = values![
+fn values_of(channel: &Channel) -> Vec<Value> {
+    values![
         channel.id.as_str(),
         channel.name.as_str(),
         channel.slug.as_str(),
@@ -47,8 +49,18 @@ pub async fn insert(tx: &mut Tx, channel: &Channel) -> Result<bool, StoreError> 
         micros(channel.scored_at),
         micros(channel.created_at),
         micros(channel.last_used_at),
-    ];
-    Ok(tx.execute(&INSERT, values).await? == 1)
+    ]
+}
+
+/// Adds a channel; `false` when its id or slug is there already.
+pub async fn insert(tx: &mut Tx, channel: &Channel) -> Result<bool, StoreError> {
+    Ok(tx.execute(&INSERT, values_of(channel)).await? == 1)
+}
+
+/// Writes all of a channel.
+pub async fn update(tx: &mut Tx, channel: &Channel) -> Result<(), StoreError> {
+    tx.execute(&UPDATE, values_of(channel)).await?;
+    Ok(())
 }
 
 /// The channel with this slug.

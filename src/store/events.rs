@@ -43,12 +43,13 @@ macro_rules! summary {
 }
 
 queries! {
-    INSERT = "INSERT INTO events (id, organizer_token, channel_id, title, description, starts_at,
-            ends_at, zone, location, is_private, approval_required, rsvps_closed, rsvps_close_at,
-            capacity, score, scored_at, created_at, modified_at, accessed_at, revision, sequence,
-            over_at, unlisted_at)
+    INSERT = "INSERT INTO events (id, organizer_token, channel_id, title, description,
+            starts_at, ends_at, zone, location, is_private, approval_required, rsvps_closed,
+            rsvps_close_at, capacity, score, scored_at, created_at, modified_at, accessed_at,
+            revision, sequence, over_at, unlisted_at)
         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18,
-            $19, $20, $21, $22, $23)";
+            $19, $20, $21, $22, $23)
+        ON CONFLICT DO NOTHING";
     UPDATE = "UPDATE events SET organizer_token = $2, channel_id = $3, title = $4,
             description = $5, starts_at = $6, ends_at = $7, zone = $8, location = $9,
             is_private = $10, approval_required = $11, rsvps_closed = $12, rsvps_close_at = $13,
@@ -152,14 +153,14 @@ fn values_of(event: &Event, unlisted_at: Timestamp) -> Vec<super::db::Value> {
     ]
 }
 
-/// Adds an event that is on lists until `unlisted_at`.
+/// Adds an event that is on lists until `unlisted_at`; `false` when its id or token is there
+/// already.
 pub async fn insert(
     tx: &mut Tx,
     event: &Event,
     unlisted_at: Timestamp,
-) -> Result<(), StoreError> {
-    tx.execute(&INSERT, values_of(event, unlisted_at)).await?;
-    Ok(())
+) -> Result<bool, StoreError> {
+    Ok(tx.execute(&INSERT, values_of(event, unlisted_at)).await? == 1)
 }
 
 /// Writes all of an event; `false` when it is gone.

@@ -13,7 +13,12 @@ macro_rules! columns {
 
 queries! {
     INSERT = concat!("INSERT INTO messages (", columns!(), ")
-        VALUES ($1, $2, $3, $4, $5, $6, $7, $8)");
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
+        ON CONFLICT DO NOTHING");
+    UPDATE = "UPDATE messages SET event_id = $2, rsvp_id = $3, author_id = $4, kind = $5,
+            audience = $6, content = $7, created_at = $8
+        WHERE id = $1";
+    BY_ID = concat!("SELECT ", columns!(), " FROM messages WHERE id = $1");
     LIST_OF_EVENT = concat!("SELECT ", columns!(), " FROM messages
         WHERE event_id = $1 AND rsvp_id IS NULL ORDER BY created_at DESC, id DESC");
     LIST_OF_RSVP = concat!("SELECT ", columns!(), " FROM messages
@@ -38,9 +43,8 @@ fn from_row(row: &Row) -> Result<Message, StoreError> {
     })
 }
 
-/// Adds a message.
-pub async fn insert(tx: &mut Tx, message: &Message) -> Result<(), StoreError> {
-    let values = values![
+fn values_of(message: &Message) -> Vec<Value> {
+    values![
         message.id.as_str(),
         message.event_id.as_str(),
         message.rsvp_id.clone(),
@@ -49,9 +53,23 @@ pub async fn insert(tx: &mut Tx, message: &Message) -> Result<(), StoreError> {
         message.audience.as_str(),
         message.content.as_str(),
         micros(message.created_at),
-    ];
-    tx.execute(&INSERT, values).await?;
+    ]
+}
+
+/// Adds a message; `false` when its id is there already.
+pub async fn insert(tx: &mut Tx, message: &Message) -> Result<bool, StoreError> {
+    Ok(tx.execute(&INSERT, values_of(message)).await? == 1)
+}
+
+/// Writes all of a message.
+pub async fn update(tx: &mut Tx, message: &Message) -> Result<(), StoreError> {
+    tx.execute(&UPDATE, values_of(message)).await?;
     Ok(())
+}
+
+/// The message with this id.
+pub async fn by_id(tx: &mut Tx, id: &str) -> Result<Option<Message>, StoreError> {
+    tx.one(&BY_ID, values![id]).await?.as_ref().map(from_row).transpose()
 }
 
 /// The messages about the event itself, newest first.

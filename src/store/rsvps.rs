@@ -15,7 +15,8 @@ macro_rules! columns {
 
 queries! {
     INSERT = concat!("INSERT INTO rsvps (", columns!(), ")
-        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)");
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
+        ON CONFLICT DO NOTHING");
     UPDATE = "UPDATE rsvps SET name = $2, pronouns = $3, reply = $4, approval = $5,
             companions = $6, is_private = $7, modified_at = $8, token = $9
         WHERE id = $1";
@@ -58,8 +59,8 @@ fn from_row(row: &Row) -> Result<Rsvp, StoreError> {
     })
 }
 
-/// Adds an answer.
-pub async fn insert(tx: &mut Tx, rsvp: &Rsvp) -> Result<(), StoreError> {
+/// Adds an answer; `false` when its id or token is there already.
+pub async fn insert(tx: &mut Tx, rsvp: &Rsvp) -> Result<bool, StoreError> {
     let values = values![
         rsvp.id.as_str(),
         rsvp.event_id.as_str(),
@@ -73,8 +74,7 @@ pub async fn insert(tx: &mut Tx, rsvp: &Rsvp) -> Result<(), StoreError> {
         micros(rsvp.created_at),
         micros(rsvp.modified_at),
     ];
-    tx.execute(&INSERT, values).await?;
-    Ok(())
+    Ok(tx.execute(&INSERT, values).await? == 1)
 }
 
 /// Writes everything of an answer that can change, its token included; `false` when it is gone.

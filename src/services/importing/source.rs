@@ -1,0 +1,280 @@
+//! The original's file, row by row, as the types of today.
+
+use std::path::Path;
+
+use jiff::Timestamp;
+use jiff::civil::DateTime;
+use jiff::tz::TimeZone;
+
+use super::{BATCH, ImportError};
+use crate::domain::channel::{Channel, Visibility};
+use crate::domain::event::Event;
+use crate::domain::message::{Audience, Message, MessageKind};
+use crate::domain::rsvp::{Approval, Reply, Rsvp};
+use crate::domain::slug;
+use crate::domain::token;
+use crate::store::foreign::{ForeignDb, ForeignRow, ForeignTable, ForeignValue};
+
+/// What every revision of the original has.
+const NEEDED: [(&str, &[&str]); 4] = [
+    ("channels", &["id", "name", "slug"]),
+    ("events", &["id", "admin_token", "title", "start_time"]),
+    ("rsvps", &["id", "event_id", "rsvp_token", "name", "attendance_status"]),
+    ("messages", &["id", "event_id", "content", "created_at"]),
+];
+
+/// The original's file.
+pub(super) struct Source {
+    db: ForeignDb,
+}
+
+type Page<T> = Result<Vec<T>, ImportError>;
+
+impl Source {
+    /// Opens the file read-only and checks that it is whole and the original's.
+    pub(super) fn open(path: &Path) -> Result<Self, ImportError> {
+        let db = ForeignDb::open(path)?;
+        for (table, columns) in NEEDED {
+            let Some(found) = db.table(table)? else {
+                return Err(ImportError::NotOpenRsvp(format!("it has no table {table}")));
+            };
+            if let Some(missing) = columns.iter().find(|&&column| !found.has_column(column)) {
+                let what = format!("its table {table} has no column {missing}");
+                return Err(ImportError::NotOpenRsvp(what));
+            }
+        }
+        db.check_integrity()?;
+        Ok(Self { db })
+    }
+
+    /// Rows of all tables that are imported.
+    pub(super) fn rows(&self) -> Result<u64, ImportError> {
+        let mut rows = 0;
+        for (table, _) in NEEDED {
+            rows += self.db.count(table)?;
+        }
+        Ok(rows)
+    }
+
+    /// The channels.
+    pub(super) fn channels(&self) -> impl Iterator<Item = Page<Channel>> {
+        self.pages("channels", channel)
+    }
+
+    /// The events.
+    pub(super) fn events(&self) -> impl Iterator<Item = Page<Event>> {
+        self.pages("events", event)
+    }
+
+    /// The answers.
+    pub(super) fn rsvps(&self) -> impl Iterator<Item = Page<Rsvp>> {
+        self.pages("rsvps", rsvp)
+    }
+
+    /// The messages. One of a deleted event has a blank event id.
+    pub(super) fn messages(&self) -> impl Iterator<Item = Page<Message>> {
+        self.pages("messages", message)
+    }
+
+    /// The instance token, where the original made one.
+    pub(super) fn instance_token(&self) -> Result<Option<String>, ImportError> {
+        let Some(meta) = self.db.table("meta")? else { return Ok(None) };
+        if !meta.has_column("key") || !meta.has_column("value") {
+            return Ok(None);
+        }
+        for page in self.db.pages("meta", BATCH) {
+            for row in page? {
+                let row = Columns { table: "meta", row: &row };
+                if row.text("key")? == "root_admin_token" {
+                    return row.optional_text("value");
+                }
+            }
+        }
+        Ok(None)
+    }
+
+    fn pages<'s, T: 's>(
+        &'s self,
+        table: &'static str,
+        read: fn(&Columns<'_>) -> Result<T, ImportError>,
+    ) -> impl Iterator<Item = Page<T>> + 's {
+        self.db.pages(table, BATCH).map(move |page| {
+            page?.iter().map(|row| read(&Columns { table, row })).collect()
+        })
+    }
+}
+
+/// One row, by the names of its columns.
+struct Columns<'r> {
+    table: &'static str,
+    row: &'r ForeignRow,
+}
+
+impl Columns<'_> {
+    fn get(&self, column: &str) -> &ForeignValue {
+        self.row.get(column).unwrap_or(&ForeignValue::Null)
+    }
+
+    fn wrong(&self, column: &'static str, expected: &'static str) -> ImportError {
+        let row = match self.row.get("id") {
+            Some(ForeignValue::Text(id)) => id.clone(),
+            _ => "without an id".to_owned(),
+        };
+        let found = match self.get(column) {
+            // Tokens are secrets even in an error.
+            _ if column.ends_with("token") => "something else".to_owned(),
+            ForeignValue::Null => "nothing".to_owned(),
+            ForeignValue::Text(text) => format!("{:?}", text.chars().take(40).collect::<String>()),
+            ForeignValue::Int(number) => number.to_string(),
+            ForeignValue::Real(number) => number.to_string(),
+            ForeignValue::Blob(bytes) => format!("{} bytes", bytes.len()),
+        };
+        ImportError::Row { table: self.table, row, column, found, expected }
+    }
+
+    /// A text; no database of today keeps NUL, so it becomes the replacement character.
+    fn optional_text(&self, column: &'static str) -> Result<Option<String>, ImportError> {
+        match self.get(column) {
+            ForeignValue::Null => Ok(None),
+            ForeignValue::Text(text) => Ok(Some(text.replace('\0', "\u{FFFD}"))),
+            ForeignValue::Int(number) => Ok(Some(number.to_string())),
+            _ => Err(self.wrong(column, "text")),
+        }
+    }
+
+    fn text(&self, column: &'static str) -> Result<String, ImportError> {
+        self.optional_text(column)?.ok_or_else(|| self.wrong(column, "text"))
+    }
+
+    fn token(&self, column: &'static str) -> Result<token::TokenHash, ImportError> {
+        match self.get(column) {
+            ForeignValue::Text(text) if !text.is_empty() => Ok(token::hash(text)),
+            _ => Err(self.wrong(column, "a token")),
+        }
+    }
+
+    fn integer(&self, column: &'static str) -> Result<Option<i64>, ImportError> {
+        match self.get(column) {
+            ForeignValue::Null => Ok(None),
+            ForeignValue::Int(number) => Ok(Some(*number)),
+            _ => Err(self.wrong(column, "a whole number")),
+        }
+    }
+
+    fn boolean(&self, column: &'static str) -> Result<bool, ImportError> {
+        Ok(self.integer(column)?.unwrap_or(0) != 0)
+    }
+
+    fn real(&self, column: &'static str, default: f64) -> Result<f64, ImportError> {
+        match self.get(column) {
+            ForeignValue::Null => Ok(default),
+            ForeignValue::Real(number) if number.is_finite() => Ok(*number),
+            #[expect(clippy::cast_precision_loss, reason = "scores are at most 100")]
+            ForeignValue::Int(number) => Ok(*number as f64),
+            _ => Err(self.wrong(column, "a number")),
+        }
+    }
+
+    /// A UTC time, `YYYY-MM-DD HH:MM:SS` with or without a fraction, or with a `T`.
+    fn optional_time(&self, column: &'static str) -> Result<Option<Timestamp>, ImportError> {
+        let Some(text) = self.optional_text(column)? else { return Ok(None) };
+        let wrong = || self.wrong(column, "a time");
+        let civil: DateTime = text.trim_end_matches('Z').parse().map_err(|_| wrong())?;
+        let zoned = civil.to_zoned(TimeZone::UTC).map_err(|_| wrong())?;
+        Ok(Some(zoned.timestamp()))
+    }
+
+    fn time(&self, column: &'static str) -> Result<Timestamp, ImportError> {
+        self.optional_time(column)?.ok_or_else(|| self.wrong(column, "a time"))
+    }
+}
+
+fn channel(row: &Columns<'_>) -> Result<Channel, ImportError> {
+    let name = row.text("name")?;
+    let slug = match row.text("slug")? {
+        blank if blank.is_empty() => slug::slug(&name),
+        slug => slug,
+    };
+    let created_at = row.time("created_at")?;
+    let last_used_at = row.optional_time("last_used_at")?.unwrap_or(created_at);
+    let private = row.optional_text("visibility")?.as_deref() == Some("private");
+    Ok(Channel {
+        id: row.text("id")?,
+        name,
+        slug,
+        visibility: if private { Visibility::Private } else { Visibility::Public },
+        score: row.real("score", 100.0)?,
+        scored_at: last_used_at,
+        created_at,
+        last_used_at,
+    })
+}
+
+fn event(row: &Columns<'_>) -> Result<Event, ImportError> {
+    let created_at = row.time("created_at")?;
+    let accessed_at = row.optional_time("last_accessed")?.unwrap_or(created_at);
+    Ok(Event {
+        id: row.text("id")?,
+        organizer_token: row.token("admin_token")?,
+        channel_id: row.optional_text("channel_id")?,
+        title: row.text("title")?,
+        description: row.optional_text("description")?,
+        starts_at: row.time("start_time")?,
+        ends_at: row.optional_time("end_time")?,
+        zone: "UTC".to_owned(),
+        location: row.optional_text("location")?,
+        is_private: row.boolean("is_private")?,
+        approval_required: row.boolean("admin_approval_required")?,
+        rsvps_closed: row.boolean("rsvps_closed")?,
+        rsvps_close_at: row.optional_time("rsvp_close_at")?,
+        // The original takes zero and less as unlimited.
+        capacity: row.integer("max_attendees")?.filter(|capacity| *capacity > 0),
+        score: row.real("score", 100.0)?,
+        scored_at: accessed_at,
+        created_at,
+        modified_at: row.optional_time("last_modified")?.unwrap_or(created_at),
+        accessed_at,
+        revision: 1,
+        sequence: 0,
+    })
+}
+
+fn rsvp(row: &Columns<'_>) -> Result<Rsvp, ImportError> {
+    let created_at = row.time("created_at")?;
+    // Before approvals existed, every answer counted.
+    let approval = match row.optional_text("status")? {
+        None => Approval::Approved,
+        Some(word) => Approval::from_stored(&word)
+            .ok_or_else(|| row.wrong("status", "pending, approved or rejected"))?,
+    };
+    Ok(Rsvp {
+        id: row.text("id")?,
+        event_id: row.text("event_id")?,
+        token: row.token("rsvp_token")?,
+        name: row.text("name")?,
+        pronouns: row.optional_text("pronouns")?,
+        reply: Reply::lenient(&row.text("attendance_status")?),
+        approval,
+        companions: row.integer("guest_count")?.unwrap_or(0).max(0),
+        is_private: row.boolean("is_private")?,
+        created_at,
+        modified_at: row.optional_time("last_modified")?.unwrap_or(created_at),
+    })
+}
+
+fn message(row: &Columns<'_>) -> Result<Message, ImportError> {
+    let kind = row.text("message_type")?;
+    let audience = row.text("visibility")?;
+    Ok(Message {
+        id: row.text("id")?,
+        event_id: row.optional_text("event_id")?.unwrap_or_default(),
+        rsvp_id: row.optional_text("rsvp_id")?,
+        author_id: row.optional_text("author_id")?,
+        kind: MessageKind::from_stored(&kind)
+            .ok_or_else(|| row.wrong("message_type", "a type of message"))?,
+        audience: Audience::from_stored(&audience)
+            .ok_or_else(|| row.wrong("visibility", "public, attendee or admin"))?,
+        content: row.text("content")?,
+        created_at: row.time("created_at")?,
+    })
+}

@@ -1,0 +1,561 @@
+//! Writing what was read, and comparing it afterwards.
+
+use std::collections::HashMap;
+
+use jiff::Timestamp;
+use sha2::{Digest, Sha256};
+
+use super::report::{Conflict, Report, Tables, Verified};
+use super::source::Source;
+use super::{ImportError, ImportOptions, Known, Progress};
+use crate::domain::channel::Channel;
+use crate::domain::event::Event;
+use crate::domain::message::Message;
+use crate::domain::rsvp::Rsvp;
+use crate::domain::token;
+use crate::services::{Error, Site};
+use crate::store::db::{Tx, Value};
+use crate::store::{channels, events, messages, meta, rsvps};
+
+/// The database that is imported into.
+pub(super) struct Target<'s> {
+    site: &'s Site,
+    options: ImportOptions,
+    /// Channels of the source that are another channel here: the one that has their slug.
+    merged: HashMap<String, String>,
+}
+
+/// What became of a row.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Fate {
+    Added,
+    Unchanged,
+    Replaced,
+    /// Is here and differs; stays as it is here.
+    Differs,
+    /// Another row here has its token.
+    Taken,
+}
+
+/// What a batch of one table shares.
+#[derive(Clone)]
+struct Batch {
+    site: Site,
+    options: ImportOptions,
+}
+
+/// A row that can be compared with what is here, and written.
+trait Row: Clone + Send + Sync + 'static {
+    const TABLE: &'static str;
+
+    fn id(&self) -> &str;
+    /// SHA-256 of all that the import promises to keep. What looking at a thing changes (score,
+    /// last look) is no part of it: it changes with the first visit.
+    fn fingerprint(&self) -> [u8; 32];
+    async fn stored(&self, tx: &mut Tx) -> Result<Option<Self>, Error>;
+    async fn add(&self, tx: &mut Tx, site: &Site) -> Result<bool, Error>;
+    async fn overwrite(&self, tx: &mut Tx, site: &Site) -> Result<(), Error>;
+}
+
+impl<'s> Target<'s> {
+    pub(super) fn new(site: &'s Site, options: ImportOptions) -> Self {
+        Self { site, options, merged: HashMap::new() }
+    }
+
+    pub(super) async fn channels(
+        &mut self,
+        source: &Source,
+        report: &mut Report,
+        progress: &mut impl FnMut(Progress),
+    ) -> Result<(), ImportError> {
+        let mut step = Step::new("Writing channels", report.source.channels, progress);
+        for page in source.channels() {
+            let mut fresh = Vec::new();
+            for channel in page? {
+                match self.same_slug(&channel).await? {
+                    Some(other) => self.merge(channel, other, report),
+                    None => fresh.push(channel),
+                }
+            }
+            step.done(self.write(fresh, report, |tables| &mut tables.channels).await?);
+        }
+        Ok(())
+    }
+
+    /// Another channel here that has this channel's slug.
+    async fn same_slug(&self, channel: &Channel) -> Result<Option<Channel>, ImportError> {
+        let slug = channel.slug.clone();
+        let found: Option<Channel> = self
+            .site
+            .db
+            .read(move |tx| {
+                Box::pin(async move { Ok::<_, Error>(channels::by_slug(tx, &slug).await?) })
+            })
+            .await?;
+        Ok(found.filter(|found| found.id != channel.id))
+    }
+
+    fn merge(&mut self, channel: Channel, other: Channel, report: &mut Report) {
+        let what = format!(
+            "a {} channel with the slug {} is here already: the events join it, it stays as it is",
+            other.visibility.as_str(),
+            other.slug
+        );
+        report.conflicts.push(Conflict { table: "channels", id: channel.id.clone(), what });
+        self.merged.insert(channel.id, other.id);
+    }
+
+    pub(super) async fn events(
+        &mut self,
+        source: &Source,
+        known: &Known,
+        report: &mut Report,
+        progress: &mut impl FnMut(Progress),
+    ) -> Result<(), ImportError> {
+        let mut step = Step::new("Writing events", report.source.events, progress);
+        for page in source.events() {
+            let mut page = page?;
+            for event in &mut page {
+                report.left_out.channels_of_events += u64::from(self.settle(event, known));
+            }
+            step.done(self.write(page, report, |tables| &mut tables.events).await?);
+        }
+        Ok(())
+    }
+
+    /// Points an event to the channel it has here; true when its channel is gone.
+    fn settle(&self, event: &mut Event, known: &Known) -> bool {
+        let Some(id) = event.channel_id.take() else { return false };
+        let gone = !known.channels.contains(&id);
+        if !gone {
+            event.channel_id = Some(self.merged.get(&id).cloned().unwrap_or(id));
+        }
+        gone
+    }
+
+    pub(super) async fn rsvps(
+        &mut self,
+        source: &Source,
+        known: &Known,
+        report: &mut Report,
+        progress: &mut impl FnMut(Progress),
+    ) -> Result<(), ImportError> {
+        let mut step = Step::new("Writing answers", report.source.rsvps, progress);
+        for page in source.rsvps() {
+            let mut page = page?;
+            let read = page.len();
+            page.retain(|rsvp| known.rsvps.contains(&rsvp.id));
+            let left_out = read - page.len();
+            report.left_out.rsvps_of_deleted_events += left_out as u64;
+            step.done(left_out + self.write(page, report, |tables| &mut tables.rsvps).await?);
+        }
+        Ok(())
+    }
+
+    pub(super) async fn messages(
+        &mut self,
+        source: &Source,
+        known: &Known,
+        report: &mut Report,
+        progress: &mut impl FnMut(Progress),
+    ) -> Result<(), ImportError> {
+        let mut step = Step::new("Writing messages", report.source.messages, progress);
+        for page in source.messages() {
+            let mut page = page?;
+            let read = page.len();
+            page.retain(|message| match known.place_of(message) {
+                Place::Here => true,
+                Place::EventGone => {
+                    report.left_out.messages_of_deleted_events += 1;
+                    false
+                }
+                Place::RsvpGone => {
+                    report.left_out.messages_of_deleted_rsvps += 1;
+                    false
+                }
+            });
+            let left_out = read - page.len();
+            step.done(left_out + self.write(page, report, |tables| &mut tables.messages).await?);
+        }
+        Ok(())
+    }
+
+    pub(super) async fn instance_token(
+        &self,
+        source: &Source,
+        report: &mut Report,
+    ) -> Result<(), ImportError> {
+        let Some(text) = source.instance_token()? else { return Ok(()) };
+        report.instance_link = true;
+        if self.options.dry_run {
+            return Ok(());
+        }
+        let (hash, now) = (token::hash(&text).to_hex(), self.site.clock.now());
+        self.site
+            .db
+            .write(move |tx| {
+                Box::pin(async move {
+                    meta::set(tx, meta::IMPORTED_INSTANCE_TOKEN, &hash, now).await?;
+                    Ok::<_, Error>(())
+                })
+            })
+            .await?;
+        Ok(())
+    }
+
+    /// Writes one batch in one transaction, or tells what writing it would do. Answers with the
+    /// number of rows.
+    async fn write<R: Row>(
+        &self,
+        rows: Vec<R>,
+        report: &mut Report,
+        count: impl Fn(&mut Tables) -> &mut u64,
+    ) -> Result<usize, ImportError> {
+        let batch = Batch { site: self.site.clone(), options: self.options };
+        let (number, fates) = (rows.len(), run(batch, rows).await?);
+        for (id, fate) in fates {
+            let what = match fate {
+                Fate::Added => {
+                    *count(&mut report.added) += 1;
+                    continue;
+                }
+                Fate::Unchanged => {
+                    *count(&mut report.unchanged) += 1;
+                    continue;
+                }
+                Fate::Replaced => {
+                    *count(&mut report.replaced) += 1;
+                    continue;
+                }
+                Fate::Differs => "is here with other content and stays as it is (--replace overwrites)",
+                Fate::Taken => "another row here has its token; it was not taken over",
+            };
+            report.conflicts.push(Conflict { table: R::TABLE, id, what: what.to_owned() });
+        }
+        Ok(number)
+    }
+
+    /// Reads every row of the source once more and compares it with what is here.
+    pub(super) async fn verify(
+        &self,
+        source: &Source,
+        known: &Known,
+        report: &mut Report,
+        progress: &mut impl FnMut(Progress),
+    ) -> Result<(), ImportError> {
+        let mut verified = Verified::default();
+        let mut step = Step::new("Comparing", source.rows()?, progress);
+        for page in source.channels() {
+            let mut page = page?;
+            page.retain(|channel| !self.merged.contains_key(&channel.id));
+            step.done(page.len());
+            self.compare(page, report, &mut verified, |here, _| here.channels += 1).await?;
+        }
+        for page in source.events() {
+            let mut page = page?;
+            step.done(page.len());
+            for event in &mut page {
+                self.settle(event, known);
+            }
+            verified.tokens += page.len() as u64;
+            self.compare(page, report, &mut verified, |here, event| here.event(event)).await?;
+        }
+        for page in source.rsvps() {
+            let mut page = page?;
+            step.done(page.len());
+            page.retain(|rsvp| known.rsvps.contains(&rsvp.id));
+            verified.tokens += page.len() as u64;
+            self.compare(page, report, &mut verified, |here, rsvp| here.rsvp(rsvp)).await?;
+        }
+        for page in source.messages() {
+            let mut page = page?;
+            step.done(page.len());
+            page.retain(|message| known.place_of(message) == Place::Here);
+            self.compare(page, report, &mut verified, |here, _| here.messages += 1).await?;
+        }
+        report.verified = Some(verified);
+        Ok(())
+    }
+
+    async fn compare<R: Row>(
+        &self,
+        rows: Vec<R>,
+        report: &Report,
+        verified: &mut Verified,
+        count: impl Fn(&mut super::Counts, &R),
+    ) -> Result<(), ImportError> {
+        let wanted = rows.clone();
+        let stored: Vec<Option<R>> = self
+            .site
+            .db
+            .read(move |tx| {
+                Box::pin(async move {
+                    let mut stored = Vec::with_capacity(wanted.len());
+                    for row in &wanted {
+                        stored.push(row.stored(tx).await?);
+                    }
+                    Ok::<_, Error>(stored)
+                })
+            })
+            .await?;
+        for (row, stored) in rows.iter().zip(stored) {
+            verified.rows += 1;
+            let equal = stored.as_ref().is_some_and(|s| s.fingerprint() == row.fingerprint());
+            if let Some(stored) = &stored {
+                count(&mut verified.here, stored);
+            }
+            let listed = || report.conflicts.iter().any(|conflict| conflict.id == row.id());
+            verified.wrong += u64::from(!equal && !listed());
+        }
+        Ok(())
+    }
+}
+
+async fn run<R: Row>(batch: Batch, rows: Vec<R>) -> Result<Vec<(String, Fate)>, Error> {
+    let db = batch.site.db.clone();
+    if batch.options.dry_run {
+        return db
+            .read(move |tx| {
+                Box::pin(async move {
+                    let mut fates = Vec::with_capacity(rows.len());
+                    for row in &rows {
+                        let fate = match row.stored(tx).await? {
+                            None => Fate::Added,
+                            Some(stored) => compared(&stored, row, batch.options),
+                        };
+                        fates.push((row.id().to_owned(), fate));
+                    }
+                    Ok(fates)
+                })
+            })
+            .await;
+    }
+    db.write(move |tx| {
+        Box::pin(async move {
+            let mut fates = Vec::with_capacity(rows.len());
+            for row in &rows {
+                fates.push((row.id().to_owned(), write_row(tx, &batch, row).await?));
+            }
+            Ok(fates)
+        })
+    })
+    .await
+}
+
+fn compared<R: Row>(stored: &R, row: &R, options: ImportOptions) -> Fate {
+    if stored.fingerprint() == row.fingerprint() {
+        Fate::Unchanged
+    } else if options.replace {
+        Fate::Replaced
+    } else {
+        Fate::Differs
+    }
+}
+
+async fn write_row<R: Row>(tx: &mut Tx, batch: &Batch, row: &R) -> Result<Fate, Error> {
+    if row.add(tx, &batch.site).await? {
+        return Ok(Fate::Added);
+    }
+    let Some(stored) = row.stored(tx).await? else { return Ok(Fate::Taken) };
+    let fate = compared(&stored, row, batch.options);
+    if fate == Fate::Replaced {
+        row.overwrite(tx, &batch.site).await?;
+    }
+    Ok(fate)
+}
+
+/// Where the things are that a message belongs to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Place {
+    Here,
+    EventGone,
+    RsvpGone,
+}
+
+impl Known {
+    fn place_of(&self, message: &Message) -> Place {
+        let rsvp_here = message.rsvp_id.as_ref().is_none_or(|id| self.rsvps.contains(id));
+        match (self.events.contains(&message.event_id), rsvp_here) {
+            (false, _) => Place::EventGone,
+            (true, false) => Place::RsvpGone,
+            (true, true) => Place::Here,
+        }
+    }
+}
+
+/// Tells how far one step is.
+struct Step<'p, P> {
+    step: &'static str,
+    done: u64,
+    total: u64,
+    progress: &'p mut P,
+}
+
+impl<'p, P: FnMut(Progress)> Step<'p, P> {
+    fn new(step: &'static str, total: u64, progress: &'p mut P) -> Self {
+        Self { step, done: 0, total, progress }
+    }
+
+    fn done(&mut self, rows: usize) {
+        self.done += rows as u64;
+        (self.progress)(Progress { step: self.step, done: self.done, total: self.total });
+    }
+}
+
+/// SHA-256 of values, each with its kind and length, so that no two lists share one text.
+fn fingerprint(values: &[Value]) -> [u8; 32] {
+    let mut hash = Sha256::new();
+    for value in values {
+        let text = format!("{value:?}");
+        hash.update((text.len() as u64).to_be_bytes());
+        hash.update(text);
+    }
+    hash.finalize().into()
+}
+
+fn micros(time: Timestamp) -> i64 {
+    time.as_microsecond()
+}
+
+impl Row for Channel {
+    const TABLE: &'static str = "channels";
+
+    fn id(&self) -> &str {
+        &self.id
+    }
+
+    fn fingerprint(&self) -> [u8; 32] {
+        fingerprint(&[
+            self.id.as_str().into(),
+            self.name.as_str().into(),
+            self.slug.as_str().into(),
+            self.visibility.as_str().into(),
+            micros(self.created_at).into(),
+        ])
+    }
+
+    async fn stored(&self, tx: &mut Tx) -> Result<Option<Self>, Error> {
+        Ok(channels::by_id(tx, &self.id).await?)
+    }
+
+    async fn add(&self, tx: &mut Tx, _: &Site) -> Result<bool, Error> {
+        Ok(channels::insert(tx, self).await?)
+    }
+
+    async fn overwrite(&self, tx: &mut Tx, _: &Site) -> Result<(), Error> {
+        Ok(channels::update(tx, self).await?)
+    }
+}
+
+impl Row for Event {
+    const TABLE: &'static str = "events";
+
+    fn id(&self) -> &str {
+        &self.id
+    }
+
+    fn fingerprint(&self) -> [u8; 32] {
+        fingerprint(&[
+            self.id.as_str().into(),
+            self.organizer_token.as_bytes().as_slice().into(),
+            self.channel_id.clone().into(),
+            self.title.as_str().into(),
+            self.description.clone().into(),
+            micros(self.starts_at).into(),
+            self.ends_at.map(micros).into(),
+            self.location.clone().into(),
+            self.is_private.into(),
+            self.approval_required.into(),
+            self.rsvps_closed.into(),
+            self.rsvps_close_at.map(micros).into(),
+            self.capacity.into(),
+            micros(self.created_at).into(),
+            micros(self.modified_at).into(),
+        ])
+    }
+
+    async fn stored(&self, tx: &mut Tx) -> Result<Option<Self>, Error> {
+        Ok(events::by_id(tx, &self.id).await?)
+    }
+
+    async fn add(&self, tx: &mut Tx, site: &Site) -> Result<bool, Error> {
+        let unlisted_at = site.rules.fading.unlisted_at(self);
+        Ok(events::insert(tx, self, unlisted_at).await?)
+    }
+
+    async fn overwrite(&self, tx: &mut Tx, site: &Site) -> Result<(), Error> {
+        let unlisted_at = site.rules.fading.unlisted_at(self);
+        events::update(tx, self, unlisted_at).await?;
+        Ok(())
+    }
+}
+
+impl Row for Rsvp {
+    const TABLE: &'static str = "rsvps";
+
+    fn id(&self) -> &str {
+        &self.id
+    }
+
+    fn fingerprint(&self) -> [u8; 32] {
+        fingerprint(&[
+            self.id.as_str().into(),
+            self.event_id.as_str().into(),
+            self.token.as_bytes().as_slice().into(),
+            self.name.as_str().into(),
+            self.pronouns.clone().into(),
+            self.reply.as_str().into(),
+            self.approval.as_str().into(),
+            self.companions.into(),
+            self.is_private.into(),
+            micros(self.created_at).into(),
+            micros(self.modified_at).into(),
+        ])
+    }
+
+    async fn stored(&self, tx: &mut Tx) -> Result<Option<Self>, Error> {
+        Ok(rsvps::by_id(tx, &self.event_id, &self.id).await?)
+    }
+
+    async fn add(&self, tx: &mut Tx, _: &Site) -> Result<bool, Error> {
+        Ok(rsvps::insert(tx, self).await?)
+    }
+
+    async fn overwrite(&self, tx: &mut Tx, _: &Site) -> Result<(), Error> {
+        rsvps::update(tx, self).await?;
+        Ok(())
+    }
+}
+
+impl Row for Message {
+    const TABLE: &'static str = "messages";
+
+    fn id(&self) -> &str {
+        &self.id
+    }
+
+    fn fingerprint(&self) -> [u8; 32] {
+        fingerprint(&[
+            self.id.as_str().into(),
+            self.event_id.as_str().into(),
+            self.rsvp_id.clone().into(),
+            self.author_id.clone().into(),
+            self.kind.as_str().into(),
+            self.audience.as_str().into(),
+            self.content.as_str().into(),
+            micros(self.created_at).into(),
+        ])
+    }
+
+    async fn stored(&self, tx: &mut Tx) -> Result<Option<Self>, Error> {
+        Ok(messages::by_id(tx, &self.id).await?)
+    }
+
+    async fn add(&self, tx: &mut Tx, _: &Site) -> Result<bool, Error> {
+        Ok(messages::insert(tx, self).await?)
+    }
+
+    async fn overwrite(&self, tx: &mut Tx, _: &Site) -> Result<(), Error> {
+        Ok(messages::update(tx, self).await?)
+    }
+}
