@@ -1,4 +1,5 @@
 //! OpenRSVP.
 
 pub mod domain;
+pub mod services;
 pub mod store;

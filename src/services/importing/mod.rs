@@ -77,11 +77,11 @@ pub async fn import(
 ) -> Result<Report, ImportError> {
     let source = Source::open(path)?;
     let mut report = Report::new(path, options);
-    let known = survey(&source, &mut report, &mut progress)?;
+    let mut known = survey(&source, &mut report, &mut progress)?;
     let mut target = target::Target::new(site, options);
     target.channels(&source, &mut report, &mut progress).await?;
-    target.events(&source, &known, &mut report, &mut progress).await?;
-    target.rsvps(&source, &known, &mut report, &mut progress).await?;
+    target.events(&source, &mut known, &mut report, &mut progress).await?;
+    target.rsvps(&source, &mut known, &mut report, &mut progress).await?;
     target.messages(&source, &known, &mut report, &mut progress).await?;
     target.instance_token(&source, &mut report).await?;
     if !options.dry_run {

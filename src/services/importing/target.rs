@@ -52,9 +52,9 @@ trait Row: Clone + Send + Sync + 'static {
     /// SHA-256 of all that the import promises to keep. What looking at a thing changes (score,
     /// last look) is no part of it: it changes with the first visit.
     fn fingerprint(&self) -> [u8; 32];
-    async fn stored(&self, tx: &mut Tx) -> Result<Option<Self>, Error>;
-    async fn add(&self, tx: &mut Tx, site: &Site) -> Result<bool, Error>;
-    async fn overwrite(&self, tx: &mut Tx, site: &Site) -> Result<(), Error>;
+    fn stored(&self, tx: &mut Tx) -> impl Future<Output = Result<Option<Self>, Error>> + Send;
+    fn add(&self, tx: &mut Tx, site: &Site) -> impl Future<Output = Result<bool, Error>> + Send;
+    fn overwrite(&self, tx: &mut Tx, site: &Site) -> impl Future<Output = Result<(), Error>> + Send;
 }
 
 impl<'s> Target<'s> {
@@ -77,7 +77,8 @@ impl<'s> Target<'s> {
                     None => fresh.push(channel),
                 }
             }
-            step.done(self.write(fresh, report, |tables| &mut tables.channels).await?);
+            step.done(fresh.len());
+            self.write(fresh, report, |tables| &mut tables.channels).await?;
         }
         Ok(())
     }
@@ -108,7 +109,7 @@ impl<'s> Target<'s> {
     pub(super) async fn events(
         &mut self,
         source: &Source,
-        known: &Known,
+        known: &mut Known,
         report: &mut Report,
         progress: &mut impl FnMut(Progress),
     ) -> Result<(), ImportError> {
@@ -118,7 +119,10 @@ impl<'s> Target<'s> {
             for event in &mut page {
                 report.left_out.channels_of_events += u64::from(self.settle(event, known));
             }
-            step.done(self.write(page, report, |tables| &mut tables.events).await?);
+            step.done(page.len());
+            for id in self.write(page, report, |tables| &mut tables.events).await? {
+                known.events.remove(&id);
+            }
         }
         Ok(())
     }
@@ -136,7 +140,7 @@ impl<'s> Target<'s> {
     pub(super) async fn rsvps(
         &mut self,
         source: &Source,
-        known: &Known,
+        known: &mut Known,
         report: &mut Report,
         progress: &mut impl FnMut(Progress),
     ) -> Result<(), ImportError> {
@@ -144,10 +148,12 @@ impl<'s> Target<'s> {
         for page in source.rsvps() {
             let mut page = page?;
             let read = page.len();
-            page.retain(|rsvp| known.rsvps.contains(&rsvp.id));
-            let left_out = read - page.len();
-            report.left_out.rsvps_of_deleted_events += left_out as u64;
-            step.done(left_out + self.write(page, report, |tables| &mut tables.rsvps).await?);
+            step.done(read);
+            page.retain(|rsvp| known.events.contains(&rsvp.event_id));
+            report.left_out.rsvps_of_deleted_events += (read - page.len()) as u64;
+            for id in self.write(page, report, |tables| &mut tables.rsvps).await? {
+                known.rsvps.remove(&id);
+            }
         }
         Ok(())
     }
@@ -162,7 +168,7 @@ impl<'s> Target<'s> {
         let mut step = Step::new("Writing messages", report.source.messages, progress);
         for page in source.messages() {
             let mut page = page?;
-            let read = page.len();
+            step.done(page.len());
             page.retain(|message| match known.place_of(message) {
                 Place::Here => true,
                 Place::EventGone => {
@@ -174,8 +180,7 @@ impl<'s> Target<'s> {
                     false
                 }
             });
-            let left_out = read - page.len();
-            step.done(left_out + self.write(page, report, |tables| &mut tables.messages).await?);
+            self.write(page, report, |tables| &mut tables.messages).await?;
         }
         Ok(())
     }
@@ -204,16 +209,16 @@ impl<'s> Target<'s> {
     }
 
     /// Writes one batch in one transaction, or tells what writing it would do. Answers with the
-    /// number of rows.
+    /// ids of rows that cannot be here.
     async fn write<R: Row>(
         &self,
         rows: Vec<R>,
         report: &mut Report,
         count: impl Fn(&mut Tables) -> &mut u64,
-    ) -> Result<usize, ImportError> {
+    ) -> Result<Vec<String>, ImportError> {
         let batch = Batch { site: self.site.clone(), options: self.options };
-        let (number, fates) = (rows.len(), run(batch, rows).await?);
-        for (id, fate) in fates {
+        let mut taken = Vec::new();
+        for (id, fate) in run(batch, rows).await? {
             let what = match fate {
                 Fate::Added => {
                     *count(&mut report.added) += 1;
@@ -228,11 +233,14 @@ impl<'s> Target<'s> {
                     continue;
                 }
                 Fate::Differs => "is here with other content and stays as it is (--replace overwrites)",
-                Fate::Taken => "another row here has its token; it was not taken over",
+                Fate::Taken => {
+                    taken.push(id.clone());
+                    "another row here has its token: it is left out, with what belongs to it"
+                }
             };
             report.conflicts.push(Conflict { table: R::TABLE, id, what: what.to_owned() });
         }
-        Ok(number)
+        Ok(taken)
     }
 
     /// Reads every row of the source once more and compares it with what is here.
