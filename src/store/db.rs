@@ -35,20 +35,20 @@
 //! - A list has an order that ends in a unique column.
 //! - A unique clash does not say which constraint: have one that is possible in each call.
 
+mod tx;
+
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-
-use sqlx::pool::PoolConnection;
-use sqlx::{Postgres, Transaction};
 
 use super::{migrate, postgres, sqlite};
+use tx::Connection;
 
 pub use super::dialect::Query;
 pub use super::error::{ConflictKind, StoreError};
 pub use super::options::{PostgresOptions, SqliteOptions, StoreOptions};
 pub use super::value::{FromValue, Row, Value};
+pub use tx::Tx;
 
 /// What a closure given to [`Db::write`] or [`Db::read`] returns.
 pub type BoxFuture<'t, T> = Pin<Box<dyn Future<Output = T> + Send + 't>>;
@@ -106,8 +106,7 @@ impl Db {
             Inner::Sqlite(threads, _) => settle(threads.write(closure).await),
             Inner::Postgres(server) => {
                 let mut tx = Tx::new(Connection::Write(Box::new(server.begin().await?)));
-                let watch = tx.in_statement.clone();
-                let outcome = Watched { work: closure(&mut tx), in_statement: watch }.await;
+                let outcome = tx.watch(closure).await;
                 tx.finish(outcome).await
             }
         }
@@ -124,8 +123,7 @@ impl Db {
             Inner::Sqlite(threads, _) => settle(threads.read(closure).await),
             Inner::Postgres(server) => {
                 let mut tx = Tx::new(Connection::Read(Box::new(server.acquire().await?)));
-                let watch = tx.in_statement.clone();
-                let outcome = Watched { work: closure(&mut tx), in_statement: watch }.await;
+                let outcome = tx.watch(closure).await;
                 outcome.and_then(|value| match tx.failure() {
                     None => Ok(value),
                     Some(error) => Err(error.into()),
@@ -245,173 +243,6 @@ fn settle<T, E: From<StoreError>>(answer: sqlite::Answer<T, E>) -> Result<T, E> 
         sqlite::Answer::Returned(result) => result,
         sqlite::Answer::Refused(error) => Err(error.into()),
         sqlite::Answer::Panicked(panic) => std::panic::resume_unwind(panic),
-    }
-}
-
-/// A transaction, or the snapshot of a [`Db::read`].
-pub struct Tx {
-    connection: Connection,
-    failed: Option<&'static str>,
-    in_statement: Arc<AtomicBool>,
-}
-
-enum Connection {
-    SqliteWrite(Box<rusqlite::Connection>),
-    SqliteRead(Box<rusqlite::Connection>),
-    Write(Box<Transaction<'static, Postgres>>),
-    Read(Box<PoolConnection<Postgres>>),
-}
-
-impl Tx {
-    /// Runs a statement and returns all its rows.
-    pub async fn all(
-        &mut self,
-        query: &'static Query,
-        values: Vec<Value>,
-    ) -> Result<Vec<Row>, StoreError> {
-        self.start(query, !query.only_reads())?;
-        let result = match &mut self.connection {
-            Connection::SqliteWrite(connection) | Connection::SqliteRead(connection) => {
-                sqlite::all(connection, query, &values)
-            }
-            Connection::Write(connection) => postgres::all(connection, query, values).await,
-            Connection::Read(connection) => postgres::all(connection, query, values).await,
-        };
-        self.end(result)
-    }
-
-    /// Runs a statement and returns its first row.
-    pub async fn one(
-        &mut self,
-        query: &'static Query,
-        values: Vec<Value>,
-    ) -> Result<Option<Row>, StoreError> {
-        self.start(query, !query.only_reads())?;
-        let result = match &mut self.connection {
-            Connection::SqliteWrite(connection) | Connection::SqliteRead(connection) => {
-                sqlite::one(connection, query, &values)
-            }
-            Connection::Write(connection) => postgres::one(connection, query, values).await,
-            Connection::Read(connection) => postgres::one(connection, query, values).await,
-        };
-        self.end(result)
-    }
-
-    /// Runs a statement and returns how many rows it changed.
-    pub async fn execute(
-        &mut self,
-        query: &'static Query,
-        values: Vec<Value>,
-    ) -> Result<u64, StoreError> {
-        self.start(query, true)?;
-        let result = match &mut self.connection {
-            Connection::SqliteWrite(connection) | Connection::SqliteRead(connection) => {
-                sqlite::execute(connection, query, &values)
-            }
-            Connection::Write(connection) => postgres::execute(connection, query, values).await,
-            Connection::Read(connection) => postgres::execute(connection, query, values).await,
-        };
-        self.end(result)
-    }
-
-    fn new(connection: Connection) -> Self {
-        Self { connection, failed: None, in_statement: Arc::new(AtomicBool::new(false)) }
-    }
-
-    pub(super) fn sqlite_writer(connection: rusqlite::Connection) -> Self {
-        Self::new(Connection::SqliteWrite(Box::new(connection)))
-    }
-
-    pub(super) fn sqlite_reader(connection: rusqlite::Connection) -> Self {
-        Self::new(Connection::SqliteRead(Box::new(connection)))
-    }
-
-    pub(super) fn sqlite_connection(&self) -> Option<&rusqlite::Connection> {
-        match &self.connection {
-            Connection::SqliteWrite(connection) | Connection::SqliteRead(connection) => {
-                Some(connection)
-            }
-            _ => None,
-        }
-    }
-
-    pub(super) fn sqlite_connection_mut(&mut self) -> Option<&mut rusqlite::Connection> {
-        match &mut self.connection {
-            Connection::SqliteWrite(connection) | Connection::SqliteRead(connection) => {
-                Some(connection)
-            }
-            _ => None,
-        }
-    }
-
-    /// Forgets the failure of the job before.
-    pub(super) fn renew(&mut self) {
-        self.failed = None;
-    }
-
-    /// Why it cannot be committed, if so.
-    pub(super) fn failure(&self) -> Option<StoreError> {
-        self.failed.map(|statement| StoreError::Poisoned { statement })
-    }
-
-    fn start(&mut self, query: &'static Query, writes: bool) -> Result<(), StoreError> {
-        if let Some(error) = self.failure() {
-            return Err(error);
-        }
-        // Taken back when the statement has succeeded: one that is dropped halfway has not.
-        self.failed = Some(query.name);
-        let reads = matches!(self.connection, Connection::SqliteRead(_) | Connection::Read(_));
-        if writes && reads {
-            return Err(StoreError::ReadOnly { statement: query.name });
-        }
-        self.in_statement.store(true, Ordering::Relaxed);
-        Ok(())
-    }
-
-    fn end<T>(&mut self, result: Result<T, StoreError>) -> Result<T, StoreError> {
-        self.in_statement.store(false, Ordering::Relaxed);
-        if result.is_ok() {
-            self.failed = None;
-        }
-        result
-    }
-
-    /// Commits what a closure did on PostgreSQL, or rolls it back.
-    async fn finish<T, E: From<StoreError>>(self, outcome: Result<T, E>) -> Result<T, E> {
-        let failure = self.failure();
-        let Connection::Write(transaction) = self.connection else { return outcome };
-        match (outcome, failure) {
-            (Ok(value), None) => {
-                postgres::commit(*transaction).await?;
-                Ok(value)
-            }
-            (outcome, failure) => {
-                postgres::roll_back(*transaction).await;
-                outcome.and_then(|_| Err(failure.unwrap_or(StoreError::WaitedOutside).into()))
-            }
-        }
-    }
-}
-
-/// A closure's future on PostgreSQL, refused as soon as it waits outside a statement. The SQLite
-/// threads find that out by polling once.
-struct Watched<'t, T> {
-    work: BoxFuture<'t, T>,
-    in_statement: Arc<AtomicBool>,
-}
-
-impl<T, E: From<StoreError>> Future for Watched<'_, Result<T, E>> {
-    type Output = Result<T, E>;
-
-    fn poll(
-        mut self: Pin<&mut Self>,
-        context: &mut std::task::Context<'_>,
-    ) -> std::task::Poll<Self::Output> {
-        let polled = self.work.as_mut().poll(context);
-        if polled.is_pending() && !self.in_statement.load(Ordering::Relaxed) {
-            return std::task::Poll::Ready(Err(StoreError::WaitedOutside.into()));
-        }
-        polled
     }
 }
 

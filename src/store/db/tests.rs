@@ -186,33 +186,6 @@ async fn a_failed_commit_is_acknowledged_to_nobody() {
 }
 
 #[tokio::test]
-async fn a_failed_statement_ends_the_transaction() {
-    let scratch = Scratch::new().await;
-    let outcome = scratch.db.write(|tx| {
-        Box::pin(async move {
-            tx.execute(&PUT, values!["a", ""]).await?;
-            assert!(tx.all(&BROKEN, values![]).await.is_err());
-            let later = tx.one(&GET, values!["a"]).await;
-            assert!(matches!(later, Err(StoreError::Poisoned { .. })));
-            Ok::<_, StoreError>(())
-        })
-    });
-    let error = outcome.await.unwrap_err();
-    assert!(error.to_string().ends_with("db::tests::BROKEN"), "{error}");
-    assert_eq!(scratch.count().await, 0);
-}
-
-#[tokio::test]
-async fn a_read_cannot_write() {
-    let scratch = Scratch::new().await;
-    let read = scratch.db.read(|tx| {
-        Box::pin(async move { tx.execute(&PUT, values!["a", ""]).await })
-    });
-    assert!(matches!(read.await, Err(StoreError::ReadOnly { .. })));
-    assert_eq!(scratch.count().await, 0);
-}
-
-#[tokio::test]
 async fn missing_and_surplus_values_are_refused() {
     let scratch = Scratch::new().await;
     for values in [values![], values!["a", "b"]] {

@@ -1,0 +1,196 @@
+//! Transactions: one statement after another, on either engine.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use sqlx::pool::PoolConnection;
+use sqlx::{Postgres, Transaction};
+
+use super::super::dialect::Query;
+use super::super::error::StoreError;
+use super::super::value::{Row, Value};
+use super::super::{postgres, sqlite};
+use super::BoxFuture;
+
+/// A transaction, or the snapshot of a [`Db::read`].
+pub struct Tx {
+    connection: Connection,
+    failed: Option<&'static str>,
+    in_statement: Arc<AtomicBool>,
+}
+
+/// What a transaction runs on.
+pub(super) enum Connection {
+    SqliteWrite(Box<rusqlite::Connection>),
+    SqliteRead(Box<rusqlite::Connection>),
+    Write(Box<Transaction<'static, Postgres>>),
+    Read(Box<PoolConnection<Postgres>>),
+}
+
+impl Tx {
+    /// Runs a statement and returns all its rows.
+    pub async fn all(
+        &mut self,
+        query: &'static Query,
+        values: Vec<Value>,
+    ) -> Result<Vec<Row>, StoreError> {
+        self.start(query, !query.only_reads())?;
+        let result = match &mut self.connection {
+            Connection::SqliteWrite(connection) | Connection::SqliteRead(connection) => {
+                sqlite::all(connection, query, &values)
+            }
+            Connection::Write(connection) => postgres::all(connection, query, values).await,
+            Connection::Read(connection) => postgres::all(connection, query, values).await,
+        };
+        self.end(result)
+    }
+
+    /// Runs a statement and returns its first row.
+    pub async fn one(
+        &mut self,
+        query: &'static Query,
+        values: Vec<Value>,
+    ) -> Result<Option<Row>, StoreError> {
+        self.start(query, !query.only_reads())?;
+        let result = match &mut self.connection {
+            Connection::SqliteWrite(connection) | Connection::SqliteRead(connection) => {
+                sqlite::one(connection, query, &values)
+            }
+            Connection::Write(connection) => postgres::one(connection, query, values).await,
+            Connection::Read(connection) => postgres::one(connection, query, values).await,
+        };
+        self.end(result)
+    }
+
+    /// Runs a statement and returns how many rows it changed.
+    pub async fn execute(
+        &mut self,
+        query: &'static Query,
+        values: Vec<Value>,
+    ) -> Result<u64, StoreError> {
+        self.start(query, true)?;
+        let result = match &mut self.connection {
+            Connection::SqliteWrite(connection) | Connection::SqliteRead(connection) => {
+                sqlite::execute(connection, query, &values)
+            }
+            Connection::Write(connection) => postgres::execute(connection, query, values).await,
+            Connection::Read(connection) => postgres::execute(connection, query, values).await,
+        };
+        self.end(result)
+    }
+
+    pub(super) fn new(connection: Connection) -> Self {
+        Self { connection, failed: None, in_statement: Arc::new(AtomicBool::new(false)) }
+    }
+
+    pub(in super::super) fn sqlite_writer(connection: rusqlite::Connection) -> Self {
+        Self::new(Connection::SqliteWrite(Box::new(connection)))
+    }
+
+    pub(in super::super) fn sqlite_reader(connection: rusqlite::Connection) -> Self {
+        Self::new(Connection::SqliteRead(Box::new(connection)))
+    }
+
+    pub(in super::super) fn sqlite_connection(&self) -> Option<&rusqlite::Connection> {
+        match &self.connection {
+            Connection::SqliteWrite(connection) | Connection::SqliteRead(connection) => {
+                Some(connection)
+            }
+            _ => None,
+        }
+    }
+
+    pub(in super::super) fn sqlite_connection_mut(&mut self) -> Option<&mut rusqlite::Connection> {
+        match &mut self.connection {
+            Connection::SqliteWrite(connection) | Connection::SqliteRead(connection) => {
+                Some(connection)
+            }
+            _ => None,
+        }
+    }
+
+    /// Forgets the failure of the job before.
+    pub(in super::super) fn renew(&mut self) {
+        self.failed = None;
+    }
+
+    /// Why it cannot be committed, if so.
+    pub(in super::super) fn failure(&self) -> Option<StoreError> {
+        self.failed.map(|statement| StoreError::Poisoned { statement })
+    }
+
+    fn start(&mut self, query: &'static Query, writes: bool) -> Result<(), StoreError> {
+        if let Some(error) = self.failure() {
+            return Err(error);
+        }
+        // Taken back when the statement has succeeded: one that is dropped halfway has not.
+        self.failed = Some(query.name);
+        let reads = matches!(self.connection, Connection::SqliteRead(_) | Connection::Read(_));
+        if writes && reads {
+            return Err(StoreError::ReadOnly { statement: query.name });
+        }
+        self.in_statement.store(true, Ordering::Relaxed);
+        Ok(())
+    }
+
+    fn end<T>(&mut self, result: Result<T, StoreError>) -> Result<T, StoreError> {
+        self.in_statement.store(false, Ordering::Relaxed);
+        if result.is_ok() {
+            self.failed = None;
+        }
+        result
+    }
+
+    /// Runs a closure on PostgreSQL.
+    pub(super) async fn watch<T, E, F>(&mut self, closure: F) -> Result<T, E>
+    where
+        F: for<'t> FnOnce(&'t mut Tx) -> BoxFuture<'t, Result<T, E>>,
+        E: From<StoreError>,
+    {
+        let in_statement = self.in_statement.clone();
+        Watched { work: closure(self), in_statement }.await
+    }
+
+    /// Commits what a closure did on PostgreSQL, or rolls it back.
+    pub(super) async fn finish<T, E: From<StoreError>>(
+        self,
+        outcome: Result<T, E>,
+    ) -> Result<T, E> {
+        let failure = self.failure();
+        let Connection::Write(transaction) = self.connection else { return outcome };
+        match (outcome, failure) {
+            (Ok(value), None) => {
+                postgres::commit(*transaction).await?;
+                Ok(value)
+            }
+            (outcome, failure) => {
+                postgres::roll_back(*transaction).await;
+                outcome.and_then(|_| Err(failure.unwrap_or(StoreError::WaitedOutside).into()))
+            }
+        }
+    }
+}
+
+/// A closure's future on PostgreSQL, refused as soon as it waits outside a statement. The SQLite
+/// threads find that out by polling once.
+struct Watched<'t, T> {
+    work: BoxFuture<'t, T>,
+    in_statement: Arc<AtomicBool>,
+}
+
+impl<T, E: From<StoreError>> Future for Watched<'_, Result<T, E>> {
+    type Output = Result<T, E>;
+
+    fn poll(
+        mut self: Pin<&mut Self>,
+        context: &mut std::task::Context<'_>,
+    ) -> std::task::Poll<Self::Output> {
+        let polled = self.work.as_mut().poll(context);
+        if polled.is_pending() && !self.in_statement.load(Ordering::Relaxed) {
+            return std::task::Poll::Ready(Err(StoreError::WaitedOutside.into()));
+        }
+        polled
+    }
+}
