@@ -5,6 +5,7 @@ pub mod channels;
 pub mod error;
 pub mod events;
 pub mod guests;
+pub mod importing;
 pub mod messages;
 pub mod pages;
 pub mod rsvps;

@@ -13,7 +13,8 @@ use crate::domain::message::{Audience, Message, MessageKind};
 use crate::domain::rsvp::{Approval, Reply, Rsvp};
 use crate::domain::slug;
 use crate::domain::token;
-use crate::store::foreign::{ForeignDb, ForeignRow, ForeignTable, ForeignValue};
+use crate::store::db::Value;
+use crate::store::foreign::{ForeignDb, ForeignRow};
 
 /// What every revision of the original has.
 const NEEDED: [(&str, &[&str]); 4] = [
@@ -34,16 +35,16 @@ impl Source {
     /// Opens the file read-only and checks that it is whole and the original's.
     pub(super) fn open(path: &Path) -> Result<Self, ImportError> {
         let db = ForeignDb::open(path)?;
-        for (table, columns) in NEEDED {
-            let Some(found) = db.table(table)? else {
+        for (table, needed) in NEEDED {
+            let columns = db.columns(table);
+            if columns.is_empty() {
                 return Err(ImportError::NotOpenRsvp(format!("it has no table {table}")));
-            };
-            if let Some(missing) = columns.iter().find(|&&column| !found.has_column(column)) {
+            }
+            if let Some(missing) = needed.iter().find(|&&name| !columns.iter().any(|c| c == name)) {
                 let what = format!("its table {table} has no column {missing}");
                 return Err(ImportError::NotOpenRsvp(what));
             }
         }
-        db.check_integrity()?;
         Ok(Self { db })
     }
 
@@ -51,7 +52,7 @@ impl Source {
     pub(super) fn rows(&self) -> Result<u64, ImportError> {
         let mut rows = 0;
         for (table, _) in NEEDED {
-            rows += self.db.count(table)?;
+            rows += self.db.count(table)?.unsigned_abs();
         }
         Ok(rows)
     }
@@ -78,28 +79,37 @@ impl Source {
 
     /// The instance token, where the original made one.
     pub(super) fn instance_token(&self) -> Result<Option<String>, ImportError> {
-        let Some(meta) = self.db.table("meta")? else { return Ok(None) };
-        if !meta.has_column("key") || !meta.has_column("value") {
-            return Ok(None);
-        }
-        for page in self.db.pages("meta", BATCH) {
-            for row in page? {
-                let row = Columns { table: "meta", row: &row };
-                if row.text("key")? == "root_admin_token" {
-                    return row.optional_text("value");
-                }
+        for page in self.pages("meta", meta) {
+            if let Some((_, value)) = page?.into_iter().find(|(key, _)| key == "root_admin_token") {
+                return Ok(value);
             }
         }
         Ok(None)
     }
 
-    fn pages<'s, T: 's>(
-        &'s self,
+    /// The rows of a table, some at once; none when there is no such table.
+    fn pages<T>(
+        &self,
         table: &'static str,
         read: fn(&Columns<'_>) -> Result<T, ImportError>,
-    ) -> impl Iterator<Item = Page<T>> + 's {
-        self.db.pages(table, BATCH).map(move |page| {
-            page?.iter().map(|row| read(&Columns { table, row })).collect()
+    ) -> impl Iterator<Item = Page<T>> {
+        let names: Vec<&str> = self.db.columns(table).iter().map(String::as_str).collect();
+        let mut after = None;
+        let mut ended = names.is_empty();
+        std::iter::from_fn(move || {
+            if ended {
+                return None;
+            }
+            let rows = match self.db.page(table, &names, after, BATCH) {
+                Ok(rows) => rows,
+                Err(error) => {
+                    ended = true;
+                    return Some(Err(error.into()));
+                }
+            };
+            ended = rows.len() < BATCH;
+            after = rows.last().map(|row| row.rowid);
+            Some(rows.iter().map(|row| read(&Columns { table, names: &names, row })).collect())
         })
     }
 }
@@ -107,27 +117,32 @@ impl Source {
 /// One row, by the names of its columns.
 struct Columns<'r> {
     table: &'static str,
+    names: &'r [&'r str],
     row: &'r ForeignRow,
 }
 
 impl Columns<'_> {
-    fn get(&self, column: &str) -> &ForeignValue {
-        self.row.get(column).unwrap_or(&ForeignValue::Null)
+    /// The value of a column; `None` when it is null, or no column of this revision.
+    fn get(&self, column: &str) -> Option<&Value> {
+        let index = self.names.iter().position(|name| *name == column)?;
+        self.row.values.get(index).filter(|value| !value.is_null())
     }
 
     fn wrong(&self, column: &'static str, expected: &'static str) -> ImportError {
-        let row = match self.row.get("id") {
-            Some(ForeignValue::Text(id)) => id.clone(),
-            _ => "without an id".to_owned(),
+        let row = match self.get("id") {
+            Some(Value::Text(Some(id))) => id.clone(),
+            _ => format!("number {}", self.row.rowid),
         };
         let found = match self.get(column) {
             // Tokens are secrets even in an error.
-            _ if column.ends_with("token") => "something else".to_owned(),
-            ForeignValue::Null => "nothing".to_owned(),
-            ForeignValue::Text(text) => format!("{:?}", text.chars().take(40).collect::<String>()),
-            ForeignValue::Int(number) => number.to_string(),
-            ForeignValue::Real(number) => number.to_string(),
-            ForeignValue::Blob(bytes) => format!("{} bytes", bytes.len()),
+            Some(_) if column.ends_with("token") => "something else".to_owned(),
+            Some(Value::Text(Some(text))) => {
+                format!("{:?}", text.chars().take(40).collect::<String>())
+            }
+            Some(Value::Int(Some(number))) => number.to_string(),
+            Some(Value::Real(Some(number))) => number.to_string(),
+            Some(Value::Blob(Some(bytes))) => format!("{} bytes", bytes.len()),
+            _ => "nothing".to_owned(),
         };
         ImportError::Row { table: self.table, row, column, found, expected }
     }
@@ -135,10 +150,10 @@ impl Columns<'_> {
     /// A text; no database of today keeps NUL, so it becomes the replacement character.
     fn optional_text(&self, column: &'static str) -> Result<Option<String>, ImportError> {
         match self.get(column) {
-            ForeignValue::Null => Ok(None),
-            ForeignValue::Text(text) => Ok(Some(text.replace('\0', "\u{FFFD}"))),
-            ForeignValue::Int(number) => Ok(Some(number.to_string())),
-            _ => Err(self.wrong(column, "text")),
+            None => Ok(None),
+            Some(Value::Text(Some(text))) => Ok(Some(text.replace('\0', "\u{FFFD}"))),
+            Some(Value::Int(Some(number))) => Ok(Some(number.to_string())),
+            Some(_) => Err(self.wrong(column, "text")),
         }
     }
 
@@ -148,16 +163,16 @@ impl Columns<'_> {
 
     fn token(&self, column: &'static str) -> Result<token::TokenHash, ImportError> {
         match self.get(column) {
-            ForeignValue::Text(text) if !text.is_empty() => Ok(token::hash(text)),
+            Some(Value::Text(Some(text))) if !text.is_empty() => Ok(token::hash(text)),
             _ => Err(self.wrong(column, "a token")),
         }
     }
 
     fn integer(&self, column: &'static str) -> Result<Option<i64>, ImportError> {
         match self.get(column) {
-            ForeignValue::Null => Ok(None),
-            ForeignValue::Int(number) => Ok(Some(*number)),
-            _ => Err(self.wrong(column, "a whole number")),
+            None => Ok(None),
+            Some(Value::Int(Some(number))) => Ok(Some(*number)),
+            Some(_) => Err(self.wrong(column, "a whole number")),
         }
     }
 
@@ -167,11 +182,11 @@ impl Columns<'_> {
 
     fn real(&self, column: &'static str, default: f64) -> Result<f64, ImportError> {
         match self.get(column) {
-            ForeignValue::Null => Ok(default),
-            ForeignValue::Real(number) if number.is_finite() => Ok(*number),
+            None => Ok(default),
+            Some(Value::Real(Some(number))) if number.is_finite() => Ok(*number),
             #[expect(clippy::cast_precision_loss, reason = "scores are at most 100")]
-            ForeignValue::Int(number) => Ok(*number as f64),
-            _ => Err(self.wrong(column, "a number")),
+            Some(Value::Int(Some(number))) => Ok(*number as f64),
+            Some(_) => Err(self.wrong(column, "a number")),
         }
     }
 
@@ -277,4 +292,8 @@ fn message(row: &Columns<'_>) -> Result<Message, ImportError> {
         content: row.text("content")?,
         created_at: row.time("created_at")?,
     })
+}
+
+fn meta(row: &Columns<'_>) -> Result<(String, Option<String>), ImportError> {
+    Ok((row.optional_text("key")?.unwrap_or_default(), row.optional_text("value")?))
 }
