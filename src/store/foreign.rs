@@ -1,16 +1,19 @@
 //! Reading the SQLite file of another program: nothing in it is trusted, and nothing changed.
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::fs::File;
 use std::io::Read;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use rusqlite::config::DbConfig;
-use rusqlite::types::ValueRef;
 use rusqlite::{Connection, ErrorCode, OpenFlags};
+
+use super::sqlite::owned;
+use super::value::Value;
 
 /// Why a foreign file cannot be read.
 #[derive(Debug, thiserror::Error)]
@@ -47,52 +50,18 @@ pub enum ForeignError {
         /// SQLite's number of the row.
         rowid: i64,
     },
-    /// It has no such table.
-    #[error("there is no table {0}")]
-    NoTable(String),
+    /// It has no such table or column.
+    #[error("there is no {0}")]
+    NoSuch(String),
 }
 
-/// A value as it is stored, whatever the table declares.
+/// A row of a foreign file.
 #[derive(Debug, Clone, PartialEq)]
-pub enum ForeignValue {
-    /// Nothing.
-    Null,
-    /// A whole number.
-    Int(i64),
-    /// Another number.
-    Real(f64),
-    /// A text.
-    Text(String),
-    /// Bytes.
-    Blob(Vec<u8>),
-}
-
-/// A table: its columns.
-#[derive(Debug, Clone)]
-pub struct ForeignTable {
-    columns: Arc<[String]>,
-}
-
-impl ForeignTable {
-    /// Whether it has this column.
-    pub fn has_column(&self, name: &str) -> bool {
-        self.columns.iter().any(|column| column == name)
-    }
-}
-
-/// A row.
-#[derive(Debug, Clone)]
 pub struct ForeignRow {
-    columns: Arc<[String]>,
-    values: Vec<ForeignValue>,
-}
-
-impl ForeignRow {
-    /// The value of a column; `None` when the table has no such column.
-    pub fn get(&self, column: &str) -> Option<&ForeignValue> {
-        let index = self.columns.iter().position(|known| known == column)?;
-        self.values.get(index)
-    }
+    /// SQLite's number of the row.
+    pub rowid: i64,
+    /// The columns asked for, as they are stored, whatever the table declares.
+    pub values: Vec<Value>,
 }
 
 /// A foreign file, open to be read: one snapshot from beginning to end, so keep it no longer than
@@ -100,130 +69,101 @@ impl ForeignRow {
 pub struct ForeignDb {
     path: PathBuf,
     connection: Mutex<Connection>,
+    tables: BTreeMap<String, Vec<String>>,
 }
 
 impl ForeignDb {
-    /// Opens the file.
+    /// Opens the file and checks all of it.
     pub fn open(path: &Path) -> Result<Self, ForeignError> {
         let connection = connect(path)?;
-        Ok(Self { path: path.to_owned(), connection: Mutex::new(connection) })
-    }
-
-    /// Has SQLite check all of the file.
-    pub fn check_integrity(&self) -> Result<(), ForeignError> {
-        let ask = "PRAGMA quick_check(1)";
-        match self.lock().query_row(ask, [], |row| row.get::<_, String>(0)) {
-            Ok(finding) if finding == "ok" => Ok(()),
-            Ok(finding) => Err(ForeignError::Damaged { path: self.path.clone(), finding }),
-            Err(error) => Err(self.unreadable(&error)),
+        let explain = |error| unreadable(path, &error);
+        let finding = begin(&connection).map_err(explain)?;
+        if finding != "ok" {
+            return Err(ForeignError::Damaged { path: path.to_owned(), finding });
         }
+        let tables = tables(&connection).map_err(explain)?;
+        Ok(Self { path: path.to_owned(), connection: Mutex::new(connection), tables })
     }
 
-    /// A table; `None` when there is none of this name. Views and virtual tables are none.
-    pub fn table(&self, name: &str) -> Result<Option<ForeignTable>, ForeignError> {
-        let read = || -> rusqlite::Result<Vec<String>> {
-            let connection = self.lock();
-            let mut columns = connection.prepare_cached(COLUMNS)?;
-            columns.query_map([name], |row| row.get(0))?.collect()
-        };
-        let columns = read().map_err(|error| self.unreadable(&error))?;
-        Ok((!columns.is_empty()).then(|| ForeignTable { columns: columns.into() }))
+    /// Its tables.
+    pub fn tables(&self) -> impl Iterator<Item = &str> {
+        self.tables.keys().map(String::as_str)
+    }
+
+    /// The columns of a table; none when there is no such table.
+    pub fn columns(&self, table: &str) -> &[String] {
+        self.tables.get(table).map_or(&[], Vec::as_slice)
     }
 
     /// How many rows a table has.
-    pub fn count(&self, table: &str) -> Result<u64, ForeignError> {
-        self.table(table)?.ok_or_else(|| ForeignError::NoTable(table.to_owned()))?;
-        let sql = format!("SELECT COUNT(*) FROM {}", quoted(table));
-        let rows = self.lock().query_row(&sql, [], |row| row.get::<_, i64>(0));
-        rows.map(i64::unsigned_abs).map_err(|error| self.unreadable(&error))
+    pub fn count(&self, table: &str) -> Result<i64, ForeignError> {
+        let sql = format!("SELECT COUNT(*) FROM {}", self.quoted(table, None)?);
+        let connection = self.lock();
+        connection
+            .query_row(&sql, [], |row| row.get(0))
+            .map_err(|error| unreadable(&self.path, &error))
     }
 
-    /// All rows of a table in pages of up to `size`, by SQLite's row number. Ends with the first
-    /// error.
-    pub fn pages(
+    /// Up to `limit` rows by row number, after the row `after`; of each, these columns.
+    pub fn page(
         &self,
         table: &str,
-        size: usize,
-    ) -> impl Iterator<Item = Result<Vec<ForeignRow>, ForeignError>> + use<'_> {
-        let table = table.to_owned();
-        let size = size.max(1);
-        let mut first = Some(i64::MIN);
-        std::iter::from_fn(move || {
-            let (rows, last) = match self.page(&table, first.take()?, size) {
-                Ok(page) => page,
-                Err(error) => return Some(Err(error)),
-            };
-            if rows.len() == size {
-                first = last.checked_add(1);
-            }
-            (!rows.is_empty()).then_some(Ok(rows))
-        })
-    }
-
-    /// Up to `size` rows from the row number `first` on, and the number of the last.
-    fn page(
-        &self,
-        table: &str,
-        first: i64,
-        size: usize,
-    ) -> Result<(Vec<ForeignRow>, i64), ForeignError> {
-        let known = self.table(table)?;
-        let columns = known.ok_or_else(|| ForeignError::NoTable(table.to_owned()))?.columns;
-        let names: Vec<_> = columns.iter().map(|column| quoted(column)).collect();
-        // Names come from the file, so they are the one thing that cannot be a constant.
-        let sql = format!(
-            "SELECT rowid, {} FROM {} WHERE rowid >= ?1 ORDER BY rowid LIMIT ?2",
-            names.join(", "),
-            quoted(table)
-        );
-        let explain = |error| self.unreadable(&error);
+        columns: &[&str],
+        after: Option<i64>,
+        limit: usize,
+    ) -> Result<Vec<ForeignRow>, ForeignError> {
+        let Some(first) = after.map_or(Some(i64::MIN), |rowid| rowid.checked_add(1)) else {
+            return Ok(Vec::new());
+        };
+        let mut sql = "SELECT rowid".to_owned();
+        for column in columns {
+            sql.push_str(", ");
+            sql.push_str(&self.quoted(table, Some(column))?);
+        }
+        let from = self.quoted(table, None)?;
+        // Writing to a string cannot fail.
+        let _ = write!(sql, " FROM {from} WHERE rowid >= ?1 ORDER BY rowid LIMIT ?2");
+        let explain = |error| unreadable(&self.path, &error);
         let connection = self.lock();
         let mut statement = connection.prepare_cached(&sql).map_err(explain)?;
-        let size = i64::try_from(size).unwrap_or(i64::MAX);
-        let mut found = statement.query((first, size)).map_err(explain)?;
-        let (mut rows, mut last) = (Vec::new(), first);
-        while let Some(row) = found.next().map_err(explain)? {
-            last = row.get(0).map_err(explain)?;
+        let mut rows =
+            statement.query((first, i64::try_from(limit).unwrap_or(i64::MAX))).map_err(explain)?;
+        let mut page = Vec::new();
+        while let Some(row) = rows.next().map_err(explain)? {
+            let rowid = row.get::<_, i64>(0).map_err(explain)?;
             let mut values = Vec::with_capacity(columns.len());
             for (index, column) in columns.iter().enumerate() {
                 let stored = row.get_ref(index + 1).map_err(explain)?;
-                values.push(value(stored).ok_or_else(|| ForeignError::InvalidText {
+                values.push(owned(stored).map_err(|_| ForeignError::InvalidText {
                     table: table.to_owned(),
-                    column: column.clone(),
-                    rowid: last,
+                    column: (*column).to_owned(),
+                    rowid,
                 })?);
             }
-            rows.push(ForeignRow { columns: columns.clone(), values });
+            page.push(ForeignRow { rowid, values });
         }
-        Ok((rows, last))
+        Ok(page)
     }
 
     fn lock(&self) -> MutexGuard<'_, Connection> {
         self.connection.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn unreadable(&self, error: &rusqlite::Error) -> ForeignError {
-        unreadable(&self.path, error)
+    /// A name of the file for use in a statement. Names come from the file, so they are the one
+    /// thing that cannot be a constant; one that the file does not have is refused.
+    fn quoted(&self, table: &str, column: Option<&str>) -> Result<String, ForeignError> {
+        let known = self.tables.get(table);
+        let missing = || ForeignError::NoSuch(format!("table {table}"));
+        let columns = known.ok_or_else(missing)?;
+        let name = match column {
+            None => table,
+            Some(column) if columns.iter().any(|known| known == column) => column,
+            Some(column) => {
+                return Err(ForeignError::NoSuch(format!("column {column} in table {table}")));
+            }
+        };
+        Ok(format!("\"{}\"", name.replace('"', "\"\"")))
     }
-}
-
-/// Columns of a real table that has row numbers.
-const COLUMNS: &str = "SELECT c.name FROM pragma_table_list AS t, pragma_table_info(t.name) AS c
-    WHERE t.schema = 'main' AND t.type = 'table' AND t.wr = 0 AND t.name = ?1 ORDER BY c.cid";
-
-fn quoted(name: &str) -> String {
-    format!("\"{}\"", name.replace('"', "\"\""))
-}
-
-/// A stored value; `None` for a text that is not UTF-8.
-fn value(stored: ValueRef<'_>) -> Option<ForeignValue> {
-    Some(match stored {
-        ValueRef::Null => ForeignValue::Null,
-        ValueRef::Integer(value) => ForeignValue::Int(value),
-        ValueRef::Real(value) => ForeignValue::Real(value),
-        ValueRef::Text(bytes) => ForeignValue::Text(std::str::from_utf8(bytes).ok()?.to_owned()),
-        ValueRef::Blob(bytes) => ForeignValue::Blob(bytes.to_vec()),
-    })
 }
 
 fn connect(path: &Path) -> Result<Connection, ForeignError> {
@@ -250,9 +190,6 @@ fn connect(path: &Path) -> Result<Connection, ForeignError> {
         connection.set_db_config(DbConfig::SQLITE_DBCONFIG_DEFENSIVE, true)?;
         connection.set_db_config(DbConfig::SQLITE_DBCONFIG_TRUSTED_SCHEMA, false)?;
         connection.pragma_update(None, "query_only", true)?;
-        connection.pragma_update(None, "cell_size_check", true)?;
-        // The snapshot begins with the first read.
-        connection.execute_batch("BEGIN; SELECT COUNT(*) FROM sqlite_schema")?;
         Ok(connection)
     };
     open().map_err(|error| unreadable(path, &error))
@@ -269,6 +206,31 @@ fn uri(path: &Path, mode: &str) -> String {
         }
     }
     format!("{uri}?{mode}")
+}
+
+/// Begins the snapshot and returns the first fault, or "ok".
+fn begin(connection: &Connection) -> rusqlite::Result<String> {
+    connection.pragma_update(None, "cell_size_check", true)?;
+    connection.execute_batch("BEGIN")?;
+    connection.query_row("PRAGMA quick_check(1)", [], |row| row.get(0))
+}
+
+/// Real tables with row numbers: no views, no virtual tables.
+fn tables(connection: &Connection) -> rusqlite::Result<BTreeMap<String, Vec<String>>> {
+    let list = "SELECT name FROM pragma_table_list
+        WHERE schema = 'main' AND type = 'table' AND wr = 0 AND substr(name, 1, 7) <> 'sqlite_'";
+    let mut statement = connection.prepare(list)?;
+    let names = statement
+        .query_map([], |row| row.get::<_, String>(0))?
+        .collect::<rusqlite::Result<Vec<_>>>()?;
+    let mut columns = connection.prepare("SELECT name FROM pragma_table_info(?1)")?;
+    names
+        .into_iter()
+        .map(|name| {
+            let found = columns.query_map([&name], |row| row.get(0))?.collect::<Result<_, _>>()?;
+            Ok((name, found))
+        })
+        .collect()
 }
 
 fn unreadable(path: &Path, error: &rusqlite::Error) -> ForeignError {
@@ -306,28 +268,17 @@ mod tests {
     fn rows_come_in_pages_as_they_are_stored() {
         let (_directory, path) = file(ROWS);
         let db = ForeignDb::open(&path).unwrap();
-        db.check_integrity().unwrap();
-        let table = db.table("a \"table").unwrap().unwrap();
-        assert!(table.has_column("c d") && !table.has_column("d"));
-        assert!(db.table("v").unwrap().is_none());
-        assert!(matches!(db.count("v"), Err(ForeignError::NoTable(_))));
+        assert_eq!(db.tables().collect::<Vec<_>>(), ["a \"table"]);
+        assert_eq!(db.columns("a \"table"), ["b", "c d"]);
         assert_eq!(db.count("a \"table").unwrap(), 3);
-        for size in [1, 2, 3, 4] {
-            let pages: Vec<_> = db.pages("a \"table", size).map(Result::unwrap).collect();
-            assert_eq!(pages.len(), 3_usize.div_ceil(size));
-            let rows: Vec<_> = pages.into_iter().flatten().collect();
-            let found = rows.iter().map(|row| [row.get("b").unwrap(), row.get("c d").unwrap()]);
-            use ForeignValue::{Blob, Int, Null, Real, Text};
-            let expected = [
-                [&Int(1), &Text("x".into())],
-                [&Real(2.5), &Null],
-                [&Blob(vec![0]), &Text("ü".into())],
-            ];
-            assert_eq!(found.collect::<Vec<_>>(), expected);
-            assert_eq!(rows[0].get("d"), None);
-        }
-        let missing = db.pages("v", 1).collect::<Vec<_>>();
-        assert!(matches!(missing[..], [Err(ForeignError::NoTable(_))]));
+        let page = db.page("a \"table", &["c d", "b"], None, 2).unwrap();
+        assert_eq!(page[0].values, ["x".into(), Value::from(1_i64)]);
+        assert_eq!(page[1].values, [Value::Text(None), 2.5.into()]);
+        let page = db.page("a \"table", &["b", "c d"], Some(page[1].rowid), 2).unwrap();
+        assert_eq!(page[0].values, [vec![0_u8].into(), Value::from("ü")]);
+        assert!(db.page("a \"table", &["b"], Some(page[0].rowid), 2).unwrap().is_empty());
+        assert!(matches!(db.page("a \"table", &["e"], None, 1), Err(ForeignError::NoSuch(_))));
+        assert!(matches!(db.count("v"), Err(ForeignError::NoSuch(_))));
     }
 
     #[test]
@@ -353,7 +304,7 @@ mod tests {
     fn text_that_is_not_utf8_is_named() {
         let (_directory, path) =
             file("CREATE TABLE t (a); INSERT INTO t VALUES ('a'), (CAST(X'FF' AS TEXT));");
-        let error = ForeignDb::open(&path).unwrap().pages("t", 9).next().unwrap().unwrap_err();
+        let error = ForeignDb::open(&path).unwrap().page("t", &["a"], None, 9).unwrap_err();
         assert_eq!(error.to_string(), "column a of row 2 in table t is not valid UTF-8");
     }
 
@@ -378,8 +329,7 @@ mod tests {
         broken[8192..8300].fill(0xee);
         for content in [&broken, &whole[..whole.len() / 2]] {
             std::fs::write(&path, content).unwrap();
-            let checked = ForeignDb::open(&path).and_then(|db| db.check_integrity());
-            let error = checked.unwrap_err();
+            let error = ForeignDb::open(&path).err().unwrap();
             assert!(matches!(error, ForeignError::Damaged { .. }), "{error}");
         }
     }

@@ -174,7 +174,7 @@ fn read(query: &Query, row: &rusqlite::Row<'_>, width: usize) -> rusqlite::Resul
 }
 
 /// A value of a result, owned. A null has no kind on SQLite; it comes as a text that is none.
-fn owned(value: ValueRef<'_>) -> Result<Value, std::str::Utf8Error> {
+pub(super) fn owned(value: ValueRef<'_>) -> Result<Value, std::str::Utf8Error> {
     Ok(match value {
         ValueRef::Null => Value::Text(None),
         ValueRef::Integer(value) => Value::Int(Some(value)),
