@@ -275,16 +275,6 @@ pub async fn glance(
     Ok((summary, viewer))
 }
 
-/// The zone of an event; `None` when there is no such event.
-pub async fn zone(site: &Site, id: &str) -> Result<Option<String>, Error> {
-    let id = id.to_owned();
-    site.db
-        .read(move |tx| {
-            Box::pin(async move { Ok(events::by_id(tx, &id).await?.map(|event| event.zone)) })
-        })
-        .await
-}
-
 /// Remembers that a person looked at an event, and so at its channel.
 pub(super) fn touch_view(site: &Site, summary: &EventSummary) {
     site.touches.event(&summary.event.id, BOOST_VIEW);

@@ -4,6 +4,7 @@ pub mod access;
 pub mod channels;
 pub mod error;
 pub mod events;
+pub mod fading;
 pub mod guests;
 pub mod importing;
 pub mod messages;

@@ -77,6 +77,9 @@ queries! {
             AND e.unlisted_at > $2 AND (NOT e.is_private OR $3)";
     LIST_NEWEST = summary!("ORDER BY e.created_at DESC, e.id DESC LIMIT $1 OFFSET $2");
     COUNT_ALL = "SELECT COUNT(*) FROM events";
+    LIST_AFTER = lock concat!("SELECT ", columns!(), " FROM events e WHERE e.id > $1
+        ORDER BY e.id LIMIT $2");
+    SET_UNLISTED_AT = "UPDATE events SET unlisted_at = $2 WHERE id = $1";
     TOUCH = "UPDATE events SET score = $2, scored_at = $3, accessed_at = $3, unlisted_at = $4
         WHERE id = $1 AND scored_at <= $3";
 }
@@ -291,6 +294,17 @@ pub async fn list_newest(tx: &mut Tx, slice: Slice) -> Result<Vec<EventSummary>,
 /// How many events there are.
 pub async fn count_all(tx: &mut Tx) -> Result<i64, StoreError> {
     count(tx.one(&COUNT_ALL, values![]).await?)
+}
+
+/// Up to `limit` events after this id, by id, locked until the transaction ends.
+pub async fn list_after(tx: &mut Tx, id: &str, limit: i64) -> Result<Vec<Event>, StoreError> {
+    tx.all(&LIST_AFTER, values![id, limit]).await?.iter().map(from_row).collect()
+}
+
+/// Sets from when on an event is on no list.
+pub async fn set_unlisted_at(tx: &mut Tx, id: &str, at: Timestamp) -> Result<(), StoreError> {
+    tx.execute(&SET_UNLISTED_AT, values![id, micros(at)]).await?;
+    Ok(())
 }
 
 /// Sets the score and the last look, unless a later touch was written already.

@@ -118,8 +118,8 @@ impl EventBody {
             id: event.id.clone(),
             title: event.title.clone(),
             description: event.description.clone(),
-            start_time: time::v1(event.starts_at),
-            end_time: event.ends_at.map(time::v1),
+            start_time: time::naive(event.starts_at),
+            end_time: event.ends_at.map(time::naive),
             location: summary.visible_location(viewer).map(str::to_owned),
             is_private: event.is_private,
             admin_approval_required: event.approval_required,
@@ -127,10 +127,10 @@ impl EventBody {
             max_attendees: event.capacity,
             yes_count: summary.visible_yes_count(viewer),
             rsvps_closed: event.is_closed(now),
-            rsvp_close_at: event.pending_close_at(now).map(time::v1),
-            created_at: time::v1(event.created_at),
-            last_modified: time::v1(event.modified_at),
-            last_accessed: time::v1(event.accessed_at),
+            rsvp_close_at: event.pending_close_at(now).map(time::naive),
+            created_at: time::naive(event.created_at),
+            last_modified: time::naive(event.modified_at),
+            last_accessed: time::naive(event.accessed_at),
             timezone: event.zone.clone(),
             revision: event.revision,
             links: EventLinks { public: format!("/e/{}", event.id), admin: None },
@@ -235,8 +235,8 @@ impl RsvpBody {
             attendance_status: rsvp.reply.as_str().to_owned(),
             guest_count: rsvp.companions,
             is_private: rsvp.is_private,
-            created_at: time::v1(rsvp.created_at),
-            last_modified: time::v1(rsvp.modified_at),
+            created_at: time::naive(rsvp.created_at),
+            last_modified: time::naive(rsvp.modified_at),
             rsvp_token: None,
             messages: None,
         }
@@ -341,7 +341,7 @@ impl MessageBody {
             message_type: message.kind.as_str().to_owned(),
             visibility: message.audience.as_str().to_owned(),
             content: message.content.clone(),
-            created_at: time::v1(message.created_at),
+            created_at: time::naive(message.created_at),
         }
     }
 }
@@ -375,8 +375,8 @@ impl ChannelBody {
             slug: channel.slug.clone(),
             visibility: channel.visibility.as_str().to_owned(),
             score: fading.effective(channel.score, channel.scored_at, now),
-            created_at: time::v1(channel.created_at),
-            last_used_at: time::v1(channel.last_used_at),
+            created_at: time::naive(channel.created_at),
+            last_used_at: time::naive(channel.last_used_at),
         }
     }
 }

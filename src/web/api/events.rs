@@ -12,8 +12,9 @@ use super::bodies::{EventBody, Pagination};
 use super::fields::{Fields, Sent};
 use super::{bearer, path_param, site};
 use crate::domain::channel::Visibility;
-use crate::domain::ics::{self, CalendarEvent};
-use crate::domain::time;
+use crate::domain::event::{EventSummary, Viewer};
+use crate::domain::ics::{CalendarEvent, Status};
+use crate::domain::time::{self, Whereabouts};
 use crate::services::channels::ChannelChoice;
 use crate::services::events::{self, EventDetails};
 use crate::services::Site;
@@ -146,21 +147,21 @@ pub async fn list_events(
     let site = site(depot)?;
     let mut fields = Fields::from_query(request);
     let (page, per_page) = page_of(&mut fields, site.rules.events_per_page);
-    let rule = time::LocalRule::default();
-    let after = fields.time("start_after", &rule).value();
-    let before = fields.time("start_before", &rule).value();
+    let utc = Whereabouts::default();
+    let after = fields.time("start_after", &utc).value();
+    let before = fields.time("start_before", &utc).value();
     fields.finish()?;
     let list = events::list(site, after, before, page, per_page).await?;
     let now = site.clock.now();
     let body = |summary| {
-        EventBody::new(summary, crate::domain::event::Viewer::Public, &site.rules.fading, now)
+        EventBody::new(summary, Viewer::Public, &site.rules.fading, now)
     };
     Ok(Json(EventPage {
         events: list.events.iter().map(body).collect(),
         pagination: Pagination::new(list.page, per_page, list.total),
         filters: EventFilters {
-            start_after: after.map(time::v1),
-            start_before: before.map(time::v1),
+            start_after: after.map(time::naive),
+            start_before: before.map(time::naive),
         },
     }))
 }
@@ -193,7 +194,7 @@ pub async fn create_event(
     fields.finish()?;
     let created = events::create(site, details).await?;
     response.status_code(StatusCode::CREATED);
-    let viewer = crate::domain::event::Viewer::Organizer;
+    let viewer = Viewer::Organizer;
     let token = created.token.reveal();
     let event = EventBody::new(&created.summary, viewer, &site.rules.fading, site.clock.now())
         .with_admin_link(viewer, Some(token));
@@ -201,33 +202,34 @@ pub async fn create_event(
 }
 
 fn new_details(fields: &mut Fields) -> EventDetails {
-    let (rule, zone) = fields.local_rule(None);
-    let title = fields.text("title");
-    let starts_at = fields.time("start_time", &rule);
+    let (zone, offset_minutes) = fields.whereabouts();
+    let here = Whereabouts { zone: zone.as_deref(), offset_minutes };
+    let title = fields.line("title");
+    let starts_at = fields.time("start_time", &here);
     let is_private = fields.boolean("is_private");
     let approval_required = fields.boolean("admin_approval_required");
     let rsvps_closed = fields.boolean("rsvps_closed");
     EventDetails {
         title: fields.required("title", title, "string"),
-        description: fields.text("description").value(),
+        description: fields.block("description").value(),
         starts_at: fields.required("start_time", starts_at, "datetime"),
-        ends_at: fields.time("end_time", &rule).value(),
-        zone: zone.unwrap_or_else(|| "UTC".to_owned()),
-        location: fields.text("location").value(),
+        ends_at: fields.time("end_time", &here).value(),
+        location: fields.line("location").value(),
         channel: channel_choice(fields).value(),
         is_private: fields.not_null("is_private", is_private, "boolean").unwrap_or(false),
         approval_required: fields
             .not_null("admin_approval_required", approval_required, "boolean")
             .unwrap_or(false),
         rsvps_closed: fields.not_null("rsvps_closed", rsvps_closed, "boolean").unwrap_or(false),
-        rsvps_close_at: fields.time("rsvp_close_at", &rule).value(),
+        rsvps_close_at: fields.time("rsvp_close_at", &here).value(),
         capacity: fields.integer("max_attendees").value(),
+        zone: zone.unwrap_or_else(|| "UTC".to_owned()),
     }
 }
 
 /// The channel that was named; `Null` when the event shall have none.
 fn channel_choice(fields: &mut Fields) -> Sent<ChannelChoice> {
-    let visibility = match fields.text("channel_visibility") {
+    let visibility = match fields.line("channel_visibility") {
         Sent::Value(word) if word.trim().is_empty() => Some(Visibility::Public),
         Sent::Value(word) => Visibility::from_stored(&word.trim().to_lowercase()),
         Sent::Absent | Sent::Null => Some(Visibility::Public),
@@ -236,7 +238,7 @@ fn channel_choice(fields: &mut Fields) -> Sent<ChannelChoice> {
         let message = "Input should be 'public' or 'private'";
         return fields.refuse("channel_visibility", message, "literal_error");
     };
-    match fields.text("channel_name") {
+    match fields.line("channel_name") {
         Sent::Value(name) if name.trim().is_empty() => Sent::Null,
         Sent::Value(name) => Sent::Value(ChannelChoice { name, visibility }),
         Sent::Null => Sent::Null,
@@ -272,11 +274,8 @@ pub async fn update_event(
     let mut fields = Fields::from_body(request, true).await?;
     let id = path_param(request, "event_id");
     let token = bearer(request);
-    // Which zone plain times are meant in follows from the event; what cannot be read whatever
-    // the zone is refused before anybody looks for the event.
     let revision = fields.integer("revision").value();
-    let zone = events::zone(site, id).await?;
-    let patch = Patch::read(&mut fields, zone.as_deref());
+    let patch = Patch::read(&mut fields);
     fields.finish()?;
     let (summary, viewer) =
         events::edit(site, id, token, revision, move |before| Ok(patch.apply(before))).await?;
@@ -302,19 +301,19 @@ struct Patch {
 }
 
 impl Patch {
-    fn read(fields: &mut Fields, zone: Option<&str>) -> Self {
-        let (rule, named) = fields.local_rule(zone);
-        let title = fields.text("title");
+    fn read(fields: &mut Fields) -> Self {
+        let (zone, offset_minutes) = fields.whereabouts();
+        let here = Whereabouts { zone: zone.as_deref(), offset_minutes };
+        let title = fields.line("title");
         let is_private = fields.boolean("is_private");
         let approval_required = fields.boolean("admin_approval_required");
         let rsvps_closed = fields.boolean("rsvps_closed");
         Self {
             title: fields.not_null("title", title, "string"),
-            description: fields.text("description"),
-            starts_at: fields.time("start_time", &rule).value(),
-            ends_at: fields.time("end_time", &rule),
-            zone: named,
-            location: fields.text("location"),
+            description: fields.block("description"),
+            starts_at: fields.time("start_time", &here).value(),
+            ends_at: fields.time("end_time", &here),
+            location: fields.line("location"),
             channel: channel_choice(fields),
             is_private: fields.not_null("is_private", is_private, "boolean"),
             approval_required: fields.not_null(
@@ -323,8 +322,9 @@ impl Patch {
                 "boolean",
             ),
             rsvps_closed: fields.not_null("rsvps_closed", rsvps_closed, "boolean"),
-            rsvps_close_at: fields.time("rsvp_close_at", &rule),
+            rsvps_close_at: fields.time("rsvp_close_at", &here),
             capacity: fields.integer("max_attendees"),
+            zone,
         }
     }
 
@@ -378,7 +378,7 @@ pub async fn get_event_calendar(
     let client = ClientInfo::of(depot);
     let id = path_param(request, "event_id");
     let (summary, viewer) = events::glance(site, id, bearer(request), client.is_person()).await?;
-    let calendar = ics::calendar(&calendar_event(site, &summary, viewer, client));
+    let calendar = calendar_event(site, &summary, viewer, &client).render();
     let name = format!("attachment; filename=\"event_{}.ics\"", summary.event.id);
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/calendar; charset=utf-8"));
@@ -390,8 +390,8 @@ pub async fn get_event_calendar(
 
 fn calendar_event(
     site: &Site,
-    summary: &crate::domain::event::EventSummary,
-    viewer: crate::domain::event::Viewer,
+    summary: &EventSummary,
+    viewer: Viewer,
     client: &ClientInfo,
 ) -> CalendarEvent {
     let event = &summary.event;
@@ -406,6 +406,7 @@ fn calendar_event(
         sequence: event.sequence,
         created_at: event.created_at,
         modified_at: event.modified_at,
+        status: Status::Confirmed,
         stamped_at: site.clock.now(),
     }
 }

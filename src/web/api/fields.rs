@@ -5,7 +5,7 @@ use salvo::Request;
 use serde_json::{Map, Value};
 
 use crate::domain::text;
-use crate::domain::time::{self, LocalRule};
+use crate::domain::time::{Whereabouts, is_in_range, zone};
 use crate::web::error::{Invalid, Problem};
 
 /// What came for a field.
@@ -103,12 +103,21 @@ impl Fields {
         }
     }
 
-    /// A text, cleaned of what may not be stored.
-    pub fn text(&mut self, name: &str) -> Sent<String> {
+    /// A text of one line, cleaned of what may not be stored.
+    pub fn line(&mut self, name: &str) -> Sent<String> {
+        self.text(name).map(|text| text::clean_line(&text))
+    }
+
+    /// A text of several lines, cleaned of what may not be stored.
+    pub fn block(&mut self, name: &str) -> Sent<String> {
+        self.text(name).map(|text| text::clean_block(&text))
+    }
+
+    fn text(&mut self, name: &str) -> Sent<String> {
         match self.object.get(name) {
             None => Sent::Absent,
             Some(Value::Null) => Sent::Null,
-            Some(Value::String(value)) => Sent::Value(text::clean(value)),
+            Some(Value::String(value)) => Sent::Value(value.clone()),
             Some(_) => self.refuse(name, "Input should be a valid string", "string_type"),
         }
     }
@@ -143,34 +152,41 @@ impl Fields {
         }
     }
 
-    /// A time in any ISO 8601 form, read by `rule` where it has no offset; a blank text is `null`.
-    pub fn time(&mut self, name: &str, rule: &LocalRule) -> Sent<Timestamp> {
-        let came = match self.text(name) {
-            Sent::Value(value) if value.trim().is_empty() => return Sent::Null,
-            came => came.map(|value| time::parse(&value, rule)),
+    /// A time in any ISO 8601 form, meant at `whereabouts` where it has no offset; a blank text
+    /// is `null`.
+    pub fn time(&mut self, name: &str, whereabouts: &Whereabouts<'_>) -> Sent<Timestamp> {
+        let text = match self.line(name) {
+            Sent::Value(text) if text.is_empty() => return Sent::Null,
+            Sent::Value(text) => text,
+            Sent::Null => return Sent::Null,
+            Sent::Absent => return Sent::Absent,
         };
-        match came {
-            Sent::Absent => Sent::Absent,
-            Sent::Null => Sent::Null,
-            Sent::Value(Ok(at)) => Sent::Value(at),
-            Sent::Value(Err(error)) => self.refuse(name, &error.to_string(), "datetime_parsing"),
+        match whereabouts.resolve(&text) {
+            Ok(at) if is_in_range(at) => Sent::Value(at),
+            Ok(_) => self.refuse(name, "Input should be within the years 1 to 9999", "datetime_parsing"),
+            Err(error) => {
+                self.refuse(name, &format!("Input {error}"), "datetime_parsing")
+            }
         }
     }
 
-    /// How times without an offset are meant: by `timezone`, else `timezone_offset_minutes`, else
-    /// in `zone` where the event has one, else in UTC. Also the zone that was named.
-    pub fn local_rule(&mut self, zone: Option<&str>) -> (LocalRule, Option<String>) {
-        let offset = self.integer("timezone_offset_minutes").value();
-        let named = self.text("timezone").value().filter(|name| !name.trim().is_empty());
-        match LocalRule::new(named.as_deref(), offset) {
-            Ok(rule) => (rule, named),
-            Err(error) => {
-                let name =
-                    if named.is_some() { "timezone" } else { "timezone_offset_minutes" };
-                self.refuse::<()>(name, &error.to_string(), "value_error");
-                (LocalRule::new(zone, None).unwrap_or_default(), None)
-            }
+    /// The zone and the offset that were sent for times without an offset of their own. What
+    /// names nothing is noted and left out.
+    pub fn whereabouts(&mut self) -> (Option<String>, Option<i64>) {
+        let offset_minutes = self.integer("timezone_offset_minutes").value();
+        if let Err(error) = (Whereabouts { zone: None, offset_minutes }).time_zone() {
+            self.refuse::<()>("timezone_offset_minutes", &format!("Input {error}"), "value_error");
+            return (None, None);
         }
+        let named = self.line("timezone").value().filter(|name| !name.is_empty());
+        let zone = match named.as_deref().map(zone).transpose() {
+            Ok(zone) => zone.and_then(|zone| zone.iana_name().map(str::to_owned)),
+            Err(error) => {
+                self.refuse::<()>("timezone", &format!("Input {error}"), "value_error");
+                None
+            }
+        };
+        (zone, offset_minutes)
     }
 
     /// The value of a field that must come; refuses `null` with `kind` as the expected type.

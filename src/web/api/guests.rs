@@ -133,7 +133,7 @@ async fn decide(
     approval: Approval,
 ) -> Result<Json<OneRsvp>, Problem> {
     let mut fields = Fields::from_body(request, true).await?;
-    let reason = fields.text("reason").value();
+    let reason = fields.block("reason").value();
     fields.finish()?;
     let (event, rsvp) = (path_param(request, "event_id"), path_param(request, "rsvp_id"));
     let site = site(depot)?;

@@ -142,7 +142,7 @@ fn guest_message(
 }
 
 fn content_of(fields: &mut Fields) -> String {
-    let content = fields.text("content");
+    let content = fields.block("content");
     fields.required("content", content, "string")
 }
 
@@ -153,7 +153,7 @@ fn one_of<T: Copy>(
     allowed: &[T],
     word: impl Fn(T) -> &'static str,
 ) -> Option<T> {
-    let sent = match fields.text(name) {
+    let sent = match fields.line(name) {
         Sent::Value(sent) if !sent.trim().is_empty() => sent.trim().to_lowercase(),
         _ => return None,
     };

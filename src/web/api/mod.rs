@@ -17,7 +17,7 @@ use crate::services::Site;
 
 /// The site a request is for.
 pub(super) fn site(depot: &Depot) -> Result<&Site, Problem> {
-    depot.obtain::<Site>().map_err(|_| Problem::internal("no site in the depot"))
+    depot.get_typed::<Site>().map_err(|_| Problem::internal("no site in the depot"))
 }
 
 /// The token of `Authorization: Bearer TOKEN`; `None` for another scheme or a blank token.

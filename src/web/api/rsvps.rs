@@ -138,18 +138,18 @@ async fn request_fields(request: &mut Request, optional: bool) -> Result<Fields,
 }
 
 fn new_answer(mut fields: Fields) -> Result<(Answer, Option<String>), Problem> {
-    let name = fields.text("name");
-    let reply = fields.text("attendance_status");
+    let name = fields.line("name");
+    let reply = fields.line("attendance_status");
     let companions = fields.integer("guest_count");
     let is_private = fields.boolean("is_private_rsvp");
     let answer = Answer {
         name: fields.required("name", name, "string"),
         reply: Reply::lenient(&fields.required("attendance_status", reply, "string")),
-        pronouns: fields.text("pronouns").value(),
+        pronouns: fields.line("pronouns").value(),
         companions: fields.not_null("guest_count", companions, "integer").unwrap_or(0),
         is_private: fields.not_null("is_private_rsvp", is_private, "boolean").unwrap_or(false),
     };
-    let note = fields.text("note").value();
+    let note = fields.block("note").value();
     fields.finish()?;
     Ok((answer, note))
 }
@@ -186,16 +186,16 @@ pub async fn update_own_rsvp(
     depot: &mut Depot,
 ) -> Result<Json<OneRsvp>, Problem> {
     let mut fields = request_fields(request, true).await?;
-    let name = fields.text("name");
-    let reply = fields.text("attendance_status");
+    let name = fields.line("name");
+    let reply = fields.line("attendance_status");
     let companions = fields.integer("guest_count");
     let is_private = fields.boolean("is_private_rsvp");
     let name = fields.not_null("name", name, "string");
     let reply = fields.not_null("attendance_status", reply, "string");
     let companions = fields.not_null("guest_count", companions, "integer");
     let is_private = fields.not_null("is_private_rsvp", is_private, "boolean");
-    let pronouns = fields.text("pronouns");
-    let note = fields.text("note").value();
+    let pronouns = fields.line("pronouns");
+    let note = fields.block("note").value();
     fields.finish()?;
     let change = move |before: Answer| Answer {
         name: name.unwrap_or(before.name),
@@ -241,7 +241,7 @@ pub async fn create_own_message(
     depot: &mut Depot,
 ) -> Result<Json<NewMessage>, Problem> {
     let mut fields = Fields::from_body(request, false).await?;
-    let content = fields.text("content");
+    let content = fields.block("content");
     let content = fields.required("content", content, "string");
     fields.finish()?;
     let id = path_param(request, "event_id");

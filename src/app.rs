@@ -1,0 +1,171 @@
+//! The wiring: from options to a program that answers.
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use salvo::Server;
+use salvo::conn::tcp::TcpAcceptor;
+use salvo::fuse::FuseConfig;
+use salvo::server::ServerHandle;
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+
+use crate::domain::clock::{Clock, Entropy};
+use crate::services::fading;
+use crate::services::touches::{self, Touches};
+use crate::services::{Error, Rules, Site};
+use crate::store::db::{Db, StoreError, StoreOptions};
+use crate::web;
+use crate::web::around::WebOptions;
+use crate::web::ops::Readiness;
+
+/// Between two writings of what was touched: so each thing is written at most once in that time.
+const FLUSH_INTERVAL: Duration = Duration::from_secs(60);
+/// A request's head must arrive within this time.
+const HEADER_TIMEOUT: Duration = Duration::from_secs(15);
+/// A connection on which nothing moves for this long is closed.
+const IDLE_TIMEOUT: Duration = Duration::from_secs(75);
+/// Largest head of a request, in bytes.
+const HEADER_BYTES: usize = 32 * 1024;
+/// Most connections at once.
+const CONNECTIONS: usize = 10_000;
+/// Time for connections that are under way to be accepted, before the socket closes.
+const LAST_CONNECTIONS: Duration = Duration::from_millis(100);
+
+/// All that differs between one start and another.
+#[derive(Debug, Clone)]
+pub struct AppOptions {
+    /// The database.
+    pub store: StoreOptions,
+    /// The rules of the site.
+    pub rules: Rules,
+    /// Where to listen: `host:port`; port 0 takes any.
+    pub listen: String,
+    /// The web layer.
+    pub web: WebOptions,
+    /// How long requests in flight may take to finish when the program stops.
+    pub shutdown_grace: Duration,
+}
+
+/// Why the program does not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The database cannot be used.
+    #[error("the database cannot be used: {0}")]
+    Store(#[from] StoreError),
+    /// Something that must be done with the database before the first request failed.
+    #[error("the database cannot be prepared: {0}")]
+    Prepare(#[from] Error),
+    /// The address cannot be listened on.
+    #[error("cannot listen on {listen}: {source}")]
+    Listen {
+        /// The address.
+        listen: String,
+        /// Why.
+        source: io::Error,
+    },
+}
+
+/// A started program.
+pub struct Running {
+    /// Where it listens.
+    pub address: SocketAddr,
+    /// What its use cases need.
+    pub site: Site,
+    readiness: Readiness,
+    server: ServerHandle,
+    serving: JoinHandle<()>,
+    stopping: watch::Sender<bool>,
+    flushing: JoinHandle<()>,
+    grace: Duration,
+}
+
+/// Opens the site: its database at today's schema, and the rules.
+pub async fn open(
+    store: &StoreOptions,
+    rules: Rules,
+    clock: Clock,
+    entropy: Entropy,
+) -> Result<Site, StartError> {
+    let db = Db::open(store).await?;
+    db.migrate(clock.now()).await?;
+    let site = Site { db, clock, entropy, rules: Arc::new(rules), touches: Touches::default() };
+    fading::settle(&site).await?;
+    Ok(site)
+}
+
+/// Starts the program; it answers when this returns.
+pub async fn start(
+    options: AppOptions,
+    clock: Clock,
+    entropy: Entropy,
+) -> Result<Running, StartError> {
+    let site = open(&options.store, options.rules, clock, entropy).await?;
+    let readiness = Readiness::default();
+    let refused = |source| StartError::Listen { listen: options.listen.clone(), source };
+    let listener = TcpListener::bind(&options.listen).await.map_err(refused)?;
+    let address = listener.local_addr().map_err(refused)?;
+    let acceptor = TcpAcceptor::try_from(listener).map_err(refused)?;
+
+    let mut server = Server::new(acceptor).max_connections(CONNECTIONS).fuse_config(
+        FuseConfig::default()
+            .with_http1_header_timeout(HEADER_TIMEOUT)
+            .with_connection_idle_timeout(IDLE_TIMEOUT)
+            .with_write_stall_timeout(IDLE_TIMEOUT)
+            .with_request_body_timeout(HEADER_TIMEOUT),
+    );
+    server.http1_mut().max_buf_size(HEADER_BYTES);
+    let handle = server.handle();
+    let service = web::service(site.clone(), readiness.clone(), options.web);
+    let serving = tokio::spawn(server.serve(service));
+
+    let (stopping, stopped) = watch::channel(false);
+    let flushing = tokio::spawn(flush_touches(site.clone(), stopped));
+    tracing::info!(%address, engine = ?site.db.engine(), "listening");
+    Ok(Running {
+        address,
+        site,
+        readiness,
+        server: handle,
+        serving,
+        stopping,
+        flushing,
+        grace: options.shutdown_grace,
+    })
+}
+
+impl Running {
+    /// Stops: not ready from now on, finishes what is in flight, writes what was touched, closes
+    /// the database.
+    pub async fn stop(self) {
+        self.readiness.withdraw();
+        tokio::time::sleep(LAST_CONNECTIONS).await;
+        self.server.stop_graceful(self.grace);
+        if let Err(error) = self.serving.await {
+            tracing::error!(%error, "the server ended badly");
+        }
+        // A receiver that is gone has nothing left to write.
+        let _ = self.stopping.send(true);
+        if let Err(error) = self.flushing.await {
+            tracing::error!(%error, "touches were not written");
+        }
+        self.site.db.close().await;
+        tracing::info!("stopped");
+    }
+}
+
+async fn flush_touches(site: Site, mut stopped: watch::Receiver<bool>) {
+    loop {
+        // A closed channel means the program is gone: stop as well.
+        let stop = tokio::time::timeout(FLUSH_INTERVAL, stopped.changed()).await.is_ok();
+        if let Err(error) = touches::flush(&site).await {
+            tracing::warn!(%error, "touches were not written");
+        }
+        if stop {
+            return;
+        }
+    }
+}

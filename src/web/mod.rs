@@ -1,0 +1,84 @@
+//! HTTP: the route table.
+
+pub mod api;
+pub mod around;
+pub mod client;
+pub mod error;
+pub mod ops;
+mod route;
+pub mod views;
+
+use std::sync::Arc;
+
+use salvo::Service;
+use salvo::affix_state;
+use salvo::routing::Router;
+use salvo_compression::{Compression, CompressionLevel};
+
+use self::api::openapi;
+use self::around::{Around, WebOptions};
+use self::route::at;
+use crate::services::Site;
+
+/// Everything that answers HTTP.
+#[must_use]
+pub fn service(site: Site, readiness: ops::Readiness, options: WebOptions) -> Service {
+    let around = Around { options: Arc::new(options), entropy: site.entropy.clone() };
+    let api = api_routes();
+    let document = openapi::document(&api).to_json().unwrap_or_default();
+    let router = Router::new()
+        .hoop(affix_state::inject(site).inject(readiness))
+        .push(at("healthz").get(ops::healthz).done())
+        .push(at("readyz").get(ops::readyz).done())
+        .push(at("api/openapi.json").get(openapi::ServeDocument(document.into())).done())
+        .push(api);
+    Service::new(router).hoop(around).hoop(compression())
+}
+
+fn compression() -> Compression {
+    Compression::new()
+        .enable_brotli(CompressionLevel::Fastest)
+        .enable_gzip(CompressionLevel::Fastest)
+        .min_length(1024)
+}
+
+fn api_routes() -> Router {
+    use api::{channels, events, guests, rsvps};
+    let event = "api/v1/events/{event_id}";
+    let below = |path: &str| format!("{event}/{path}");
+    Router::new()
+        .push(at("api/v1/events").get(events::list_events).post(events::create_event).done())
+        .push(
+            at(event)
+                .get(events::get_event)
+                .patch(events::update_event)
+                .delete(events::delete_event)
+                .done(),
+        )
+        .push(at(&below("event.ics")).get(events::get_event_calendar).done())
+        .push(at(&below("rsvps")).get(guests::list_rsvps).post(rsvps::create_rsvp).done())
+        .push(
+            at(&below("rsvps/self"))
+                .get(rsvps::get_own_rsvp)
+                .patch(rsvps::update_own_rsvp)
+                .delete(rsvps::delete_own_rsvp)
+                .done(),
+        )
+        .push(at(&below("rsvps/self/messages")).post(rsvps::create_own_message).done())
+        .push(at(&below("rsvps/{rsvp_id}")).delete(guests::delete_rsvp).done())
+        .push(organizer_routes("api/v1/events/{event_id}"))
+        .push(at("api/v1/channels/{slug}").get(channels::get_channel).done())
+        // The original answers these without the prefix too.
+        .push(organizer_routes("events/{event_id}"))
+}
+
+fn organizer_routes(event: &str) -> Router {
+    use api::{guests, messages};
+    let below = |path: &str| format!("{event}/{path}");
+    Router::new()
+        .push(at(&below("rsvps/{rsvp_id}/approve")).post(guests::approve_rsvp).done())
+        .push(at(&below("rsvps/{rsvp_id}/reject")).post(guests::reject_rsvp).done())
+        .push(at(&below("rsvps/{rsvp_id}/pending")).post(guests::set_rsvp_pending).done())
+        .push(at(&below("rsvps/{rsvp_id}/messages")).post(messages::create_rsvp_message).done())
+        .push(at(&below("messages")).post(messages::create_event_message).done())
+}
