@@ -2,10 +2,12 @@
 
 pub mod api;
 pub mod around;
+pub mod assets;
 pub mod client;
 pub mod error;
 pub mod ops;
 mod route;
+pub mod text;
 pub mod views;
 
 use std::sync::Arc;

@@ -1,0 +1,1 @@
+//! The pages of an answer: giving it, having given it, managing it.
