@@ -1,0 +1,336 @@
+//! The configuration: what can be set, its defaults, and what is valid. Values only, no behaviour.
+//!
+//! Layers, the later over the earlier: defaults of the profile, `/etc/openrsvp/openrsvp.toml`,
+//! `./openrsvp.toml` or the file named, environment variables, command-line flags.
+
+mod layers;
+mod legacy;
+mod secret;
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use ipnet::IpNet;
+use serde::{Deserialize, Serialize};
+
+pub use layers::{ConfigError, Loaded, Origin, Setting, Sources};
+pub use secret::Secret;
+
+/// How the program runs.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Profile {
+    /// One process, SQLite.
+    #[default]
+    Single,
+    /// Any number of processes, PostgreSQL.
+    Cluster,
+}
+
+impl Profile {
+    /// The profile with this name.
+    #[must_use]
+    pub fn from_name(name: &str) -> Option<Self> {
+        match name {
+            "single" => Some(Self::Single),
+            "cluster" => Some(Self::Cluster),
+            _ => None,
+        }
+    }
+}
+
+/// All that can be set.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Config {
+    /// Where and how requests are taken.
+    pub server: Server,
+    /// Where data is kept.
+    pub database: Database,
+    /// The instance and its owner.
+    pub instance: Instance,
+    /// Lists and limits.
+    pub events: Events,
+    /// How attention fades, and what it does.
+    pub fading: Fading,
+    /// Jobs inside the process.
+    pub scheduler: Scheduler,
+    /// What is logged.
+    pub log: Log,
+}
+
+/// Where and how requests are taken.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Server {
+    /// Address to listen on.
+    pub host: String,
+    /// Port to listen on; 0 takes any.
+    pub port: u16,
+    /// `https://rsvp.example.org`: what absolute links begin with.
+    pub base_url: Option<String>,
+    /// Networks of proxies whose `X-Forwarded-*` headers are believed.
+    pub trusted_proxies: Vec<String>,
+    /// Longest time for an answer.
+    pub request_timeout_seconds: u64,
+    /// How long requests in flight may take to finish when the program stops.
+    pub shutdown_grace_seconds: u64,
+    /// Largest body of a request.
+    pub max_body_bytes: usize,
+}
+
+impl Default for Server {
+    fn default() -> Self {
+        Self {
+            host: "0.0.0.0".to_owned(),
+            port: 8000,
+            base_url: None,
+            trusted_proxies: Vec::new(),
+            request_timeout_seconds: 30,
+            shutdown_grace_seconds: 20,
+            max_body_bytes: 262_144,
+        }
+    }
+}
+
+/// Where data is kept.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Database {
+    /// Directory of the SQLite file and the instance token.
+    pub data_dir: PathBuf,
+    /// The SQLite file; `openrsvp.db` in the data directory when not set.
+    pub path: Option<PathBuf>,
+    /// `postgres://user:password@host/database`: PostgreSQL instead of SQLite.
+    pub url: Option<Secret>,
+    /// A file that holds `url`.
+    pub url_file: Option<PathBuf>,
+    /// Threads that read the SQLite file.
+    pub readers: usize,
+    /// Most connections of this process to PostgreSQL.
+    pub max_connections: u32,
+    /// How long to wait for a connection, or for another program's lock on the SQLite file.
+    pub acquire_timeout_seconds: u64,
+    /// How long a statement may take on PostgreSQL.
+    pub statement_timeout_seconds: u64,
+}
+
+impl Default for Database {
+    fn default() -> Self {
+        Self {
+            data_dir: PathBuf::from("data"),
+            path: None,
+            url: None,
+            url_file: None,
+            readers: 4,
+            max_connections: 10,
+            acquire_timeout_seconds: 5,
+            statement_timeout_seconds: 30,
+        }
+    }
+}
+
+impl Database {
+    /// The SQLite file.
+    #[must_use]
+    pub fn sqlite_path(&self) -> PathBuf {
+        self.path.clone().unwrap_or_else(|| self.data_dir.join("openrsvp.db"))
+    }
+}
+
+/// The instance and its owner.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Instance {
+    /// The instance owner's token; made and kept in the data directory when not set.
+    pub admin_token: Option<Secret>,
+    /// A file that holds `admin_token`.
+    pub admin_token_file: Option<PathBuf>,
+}
+
+/// Lists and limits.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Events {
+    /// Events a page.
+    pub events_per_page: i64,
+    /// Rows a page for organizers and the instance owner.
+    pub admin_events_per_page: i64,
+    /// First score of an event.
+    pub initial_event_score: f64,
+    /// First score of a channel.
+    pub initial_channel_score: f64,
+    /// Most people a guest may bring.
+    pub max_companions: i64,
+}
+
+impl Default for Events {
+    fn default() -> Self {
+        Self {
+            events_per_page: 10,
+            admin_events_per_page: 25,
+            initial_event_score: 100.0,
+            initial_channel_score: 100.0,
+            max_companions: 5,
+        }
+    }
+}
+
+/// How attention fades, and what it does.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Fading {
+    /// What is left of a score after a day.
+    pub decay_factor: f64,
+    /// Below this score an event leaves the lists.
+    pub hide_threshold: f64,
+    /// At this score or below an event may be deleted.
+    pub delete_threshold: f64,
+    /// A younger event stays on the lists.
+    pub hide_after_days: i64,
+    /// A younger event is not deleted.
+    pub delete_after_days: i64,
+    /// So long after its end an event is not deleted.
+    pub delete_grace_days_after_end: i64,
+    /// An event that is not over is not deleted.
+    pub protect_upcoming_events: bool,
+}
+
+impl Default for Fading {
+    fn default() -> Self {
+        Self {
+            decay_factor: 0.92,
+            hide_threshold: 10.0,
+            delete_threshold: 2.0,
+            hide_after_days: 7,
+            delete_after_days: 30,
+            delete_grace_days_after_end: 30,
+            protect_upcoming_events: true,
+        }
+    }
+}
+
+/// Jobs inside the process.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Scheduler {
+    /// Whether this process runs jobs.
+    pub enabled: bool,
+    /// Hours between two decay cycles.
+    pub decay_interval_hours: u32,
+    /// Hours between two vacuums.
+    pub vacuum_hours: u32,
+}
+
+impl Default for Scheduler {
+    fn default() -> Self {
+        Self { enabled: true, decay_interval_hours: 1, vacuum_hours: 12 }
+    }
+}
+
+/// What is logged.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Log {
+    /// For whom.
+    pub format: LogFormat,
+    /// `error`, `warn`, `info`, `debug`, `trace`, or a filter such as `info,openrsvp=debug`.
+    pub level: String,
+}
+
+impl Default for Log {
+    fn default() -> Self {
+        Self { format: LogFormat::Auto, level: "info".to_owned() }
+    }
+}
+
+/// For whom the log is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LogFormat {
+    /// Text on a terminal, else JSON.
+    Auto,
+    /// For people.
+    Text,
+    /// For collectors: a JSON object a line.
+    Json,
+}
+
+impl Config {
+    /// What holds when nothing is set.
+    #[must_use]
+    pub fn defaults(profile: Profile) -> Self {
+        let mut config = Self::default();
+        if profile == Profile::Cluster {
+            config.scheduler.enabled = false;
+            config.log.format = LogFormat::Json;
+        }
+        config
+    }
+
+    /// Every value that cannot be used: its key, and what is expected.
+    fn faults(&self, profile: Profile) -> BTreeMap<&'static str, String> {
+        let mut faults = BTreeMap::new();
+        let mut check = |key, holds: bool, expected: &str| {
+            if !holds {
+                faults.entry(key).or_insert_with(|| expected.to_owned());
+            }
+        };
+        let server = &self.server;
+        check("server.base_url", base_url_holds(server.base_url.as_deref()),
+            "an address such as https://rsvp.example.org, without a path");
+        check("server.trusted_proxies", server.networks().is_some(),
+            "networks such as [\"10.0.0.0/8\", \"192.0.2.7\"]");
+        check("server.request_timeout_seconds", (1..=600).contains(&server.request_timeout_seconds), "1 to 600");
+        check("server.shutdown_grace_seconds", server.shutdown_grace_seconds <= 600, "0 to 600");
+        check("server.max_body_bytes", (32_768..=16_777_216).contains(&server.max_body_bytes),
+            "32768 to 16777216");
+        let database = &self.database;
+        check("database.readers", (1..=64).contains(&database.readers), "1 to 64");
+        check("database.max_connections", (1..=1000).contains(&database.max_connections), "1 to 1000");
+        check("database.acquire_timeout_seconds", (1..=300).contains(&database.acquire_timeout_seconds), "1 to 300");
+        check("database.statement_timeout_seconds", (1..=3600).contains(&database.statement_timeout_seconds), "1 to 3600");
+        let url = database.url.as_ref().map(Secret::reveal);
+        check("database.url", url.is_none_or(|url| url.starts_with("postgres://") || url.starts_with("postgresql://")),
+            "postgres://user:password@host/database");
+        check("database.url", profile == Profile::Single || url.is_some(),
+            "the address of a PostgreSQL database: the profile cluster needs one");
+        check("instance.admin_token", self.instance.admin_token.as_ref().is_none_or(|token| token.reveal().len() >= 16),
+            "at least 16 characters");
+        let events = &self.events;
+        check("events.events_per_page", (1..=50).contains(&events.events_per_page), "1 to 50");
+        check("events.admin_events_per_page", (1..=200).contains(&events.admin_events_per_page), "1 to 200");
+        check("events.initial_event_score", (0.0..=100.0).contains(&events.initial_event_score), "0 to 100");
+        check("events.initial_channel_score", (0.0..=100.0).contains(&events.initial_channel_score), "0 to 100");
+        check("events.max_companions", (0..=50).contains(&events.max_companions), "0 to 50");
+        let fading = &self.fading;
+        check("fading.decay_factor", fading.decay_factor > 0.0 && fading.decay_factor <= 1.0, "more than 0, at most 1");
+        check("fading.hide_threshold", (0.0..=100.0).contains(&fading.hide_threshold), "0 to 100");
+        check("fading.delete_threshold", (0.0..=100.0).contains(&fading.delete_threshold), "0 to 100");
+        for (key, days) in [
+            ("fading.hide_after_days", fading.hide_after_days),
+            ("fading.delete_after_days", fading.delete_after_days),
+            ("fading.delete_grace_days_after_end", fading.delete_grace_days_after_end),
+        ] {
+            check(key, (0..=36_500).contains(&days), "0 to 36500");
+        }
+        check("scheduler.decay_interval_hours", (1..=168).contains(&self.scheduler.decay_interval_hours), "1 to 168");
+        check("scheduler.vacuum_hours", (1..=8760).contains(&self.scheduler.vacuum_hours), "1 to 8760");
+        faults
+    }
+}
+
+impl Server {
+    /// The trusted proxies as networks; `None` when one is not a network.
+    #[must_use]
+    pub fn networks(&self) -> Option<Vec<IpNet>> {
+        let network = |text: &String| {
+            text.parse::<IpNet>().ok().or_else(|| text.parse().ok().map(|ip: std::net::IpAddr| IpNet::from(ip)))
+        };
+        self.trusted_proxies.iter().map(network).collect()
+    }
+}
+
+fn base_url_holds(base_url: Option<&str>) -> bool {
+    let Some(text) = base_url else { return true };
+    url::Url::parse(text).is_ok_and(|url| {
+        matches!(url.scheme(), "http" | "https")
+            && url.host().is_some()
+            && matches!(url.path(), "" | "/")
+            && url.query().is_none()
+            && url.fragment().is_none()
+            && url.username().is_empty()
+    })
+}
