@@ -13,10 +13,11 @@ pub struct Query {
 }
 
 impl Query {
-    /// Whether the statement can change nothing, told by its first word.
+    /// Whether the statement can change nothing, told by its words.
     pub(super) fn only_reads(&self) -> bool {
-        let text = self.postgres.trim_start();
-        ["SELECT", "WITH", "VALUES"].iter().any(|word| text.starts_with(word))
+        let text = self.sqlite.trim_start();
+        let writes = || ["INSERT ", "UPDATE ", "DELETE "].iter().any(|word| text.contains(word));
+        text.starts_with("SELECT") || (text.starts_with("WITH") && !writes())
     }
 }
 
@@ -91,6 +92,8 @@ mod tests {
         PLAIN = "SELECT $2, $1, '$' FROM t";
         LOCKED = lock concat!("SELECT a ", "FROM t WHERE b = $1");
         CHANGE = "UPDATE t SET a = $1";
+        NAMED = "WITH s AS (SELECT 1 AS a) SELECT a FROM s";
+        NAMED_CHANGE = "WITH s AS (SELECT 1 AS a) UPDATE t SET a = (SELECT a FROM s)";
     }
 
     #[test]
@@ -108,7 +111,13 @@ mod tests {
 
     #[test]
     fn the_list_has_them_all() {
-        assert_eq!(QUERIES.len(), 3);
-        assert!(PLAIN.only_reads() && !CHANGE.only_reads());
+        assert_eq!(QUERIES.len(), 5);
+    }
+
+    #[test]
+    fn statements_that_change_something_are_known() {
+        let changes: Vec<_> =
+            QUERIES.iter().filter(|query| !query.only_reads()).map(|query| query.name).collect();
+        assert_eq!(changes, [CHANGE.name, NAMED_CHANGE.name]);
     }
 }

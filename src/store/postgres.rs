@@ -65,10 +65,12 @@ impl Server {
                         .map(drop)
                 })
             })
-            .connect_with(connect)
-            .await
-            .map_err(|error| refused("connect", &error))?;
-        Ok(Self { pool, connections })
+            .connect_with(connect.clone())
+            .await;
+        match pool {
+            Ok(pool) => Ok(Self { pool, connections }),
+            Err(error) => Err(refused("connect", &reason(error, options, &connect).await)),
+        }
     }
 
     pub(super) async fn acquire(&self) -> Result<PoolConnection<Postgres>, StoreError> {
@@ -89,6 +91,22 @@ impl Server {
 
     pub(super) async fn close(&self) {
         self.pool.close().await;
+    }
+}
+
+/// Why no connection could be made: the pool itself only says that it waited too long.
+async fn reason(
+    error: sqlx::Error,
+    options: &PostgresOptions,
+    connect: &PgConnectOptions,
+) -> sqlx::Error {
+    if !matches!(error, sqlx::Error::PoolTimedOut) {
+        return error;
+    }
+    let direct = PgConnection::connect_with(connect);
+    match tokio::time::timeout(options.acquire_timeout, direct).await {
+        Ok(Err(reason)) => reason,
+        _ => error,
     }
 }
 

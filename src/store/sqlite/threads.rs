@@ -10,7 +10,7 @@
 
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 use std::thread::JoinHandle;
 
@@ -110,36 +110,33 @@ enum Work {
 pub(in super::super) struct Threads {
     writes: Arc<Queue<Work>>,
     reads: Arc<Queue<Box<dyn Job>>>,
-    handles: Mutex<Vec<JoinHandle<()>>>,
+    readers: Mutex<Vec<JoinHandle<()>>>,
+    writer: Mutex<Option<JoinHandle<Tx>>>,
 }
 
 impl Threads {
     /// Opens the connections and starts the threads.
     pub(in super::super) fn start(options: &SqliteOptions) -> Result<Self, StoreError> {
-        let threads = Self {
+        // Dropped on an error halfway, it ends the threads that run already.
+        let mut threads = Self {
             writes: Arc::new(Queue::new(WAITING)),
             reads: Arc::new(Queue::new(WAITING)),
-            handles: Mutex::new(Vec::new()),
+            readers: Mutex::default(),
+            writer: Mutex::default(),
         };
         let writer = Tx::sqlite_writer(open_writer(options)?);
         let queue = threads.writes.clone();
-        threads.spawn("sqlite-writer", move || write_all(writer, &queue))?;
+        let handle = spawn("sqlite-writer", move || write_all(writer, &queue))?;
+        threads.writer = Mutex::new(Some(handle));
+        let mut readers = Vec::new();
         for _ in 0..options.readers.max(1) {
             let connection = open_reader(&options.path, options.busy_timeout)?;
             let reader = Tx::sqlite_reader(connection);
             let queue = threads.reads.clone();
-            threads.spawn("sqlite-reader", move || read_all(reader, &queue))?;
+            readers.push(spawn("sqlite-reader", move || read_all(reader, &queue))?);
         }
+        threads.readers = Mutex::new(readers);
         Ok(threads)
-    }
-
-    fn spawn(&self, name: &str, run: impl FnOnce() + Send + 'static) -> Result<(), StoreError> {
-        let handle = std::thread::Builder::new()
-            .name(name.to_owned())
-            .spawn(run)
-            .map_err(|error| StoreError::unavailable(format!("cannot start a thread: {error}")))?;
-        self.handles.lock().unwrap_or_else(PoisonError::into_inner).push(handle);
-        Ok(())
     }
 
     /// Runs a closure in a transaction that writes.
@@ -181,15 +178,31 @@ impl Threads {
         self.reads.close();
     }
 
-    /// Waits until the threads have ended. The writer empties the log when it does.
+    /// Waits until the threads have ended. The writer's connection is closed last, for SQLite
+    /// removes the log with the last connection, if that one may write.
     pub(in super::super) fn join(&self) {
-        let handles =
-            std::mem::take(&mut *self.handles.lock().unwrap_or_else(PoisonError::into_inner));
-        for handle in handles {
+        let readers = std::mem::take(&mut *lock(&self.readers));
+        let writer = lock(&self.writer).take();
+        for reader in readers {
             // A thread ends by a panic only if the loops below have a fault, and says so itself.
-            let _ = handle.join();
+            let _ = reader.join();
+        }
+        if let Some(Ok(tx)) = writer.map(JoinHandle::join) {
+            empty_log(&tx);
         }
     }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn spawn<T: Send + 'static>(
+    name: &str,
+    run: impl FnOnce() -> T + Send + 'static,
+) -> Result<JoinHandle<T>, StoreError> {
+    let started = std::thread::Builder::new().name(name.to_owned()).spawn(run);
+    started.map_err(|error| StoreError::unavailable(format!("cannot start a thread: {error}")))
 }
 
 impl Drop for Threads {
@@ -235,7 +248,7 @@ fn read_all(mut tx: Tx, queue: &Queue<Box<dyn Job>>) {
     }
 }
 
-fn write_all(mut tx: Tx, queue: &Queue<Work>) {
+fn write_all(mut tx: Tx, queue: &Queue<Work>) -> Tx {
     let mut next = None;
     while let Some(work) = next.take().or_else(|| queue.pop()) {
         match work {
@@ -248,11 +261,14 @@ fn write_all(mut tx: Tx, queue: &Queue<Work>) {
             }
         }
     }
-    if let Some(connection) = tx.sqlite_connection_mut() {
-        let emptied = connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()));
-        if let Err(error) = emptied {
-            tracing::warn!(%error, "the log was not emptied; the next start reads it");
-        }
+    tx
+}
+
+fn empty_log(tx: &Tx) {
+    let Some(connection) = tx.sqlite_connection() else { return };
+    let emptied = connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()));
+    if let Err(error) = emptied {
+        tracing::warn!(%error, "the log was not emptied; the next start reads it");
     }
 }
 
