@@ -1,6 +1,7 @@
 //! OpenRSVP.
 
 pub mod app;
+pub mod cli;
 pub mod config;
 pub mod domain;
 pub mod services;

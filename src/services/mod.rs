@@ -7,6 +7,7 @@ pub mod events;
 pub mod fading;
 pub mod guests;
 pub mod importing;
+pub mod instance;
 pub mod messages;
 pub mod pages;
 pub mod rsvps;

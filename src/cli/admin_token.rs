@@ -1,0 +1,42 @@
+//! `admin-token` and `rotate-admin-token`: the instance owner's token.
+
+use anyhow::{Context, Result, bail};
+
+use super::options;
+use crate::config::Loaded;
+use crate::domain::clock::Entropy;
+use crate::services::{Error, instance};
+use crate::store::meta;
+
+/// Prints the token alone, for scripts, and the link for people.
+pub(super) fn print(loaded: &Loaded) -> Result<()> {
+    let token = options::instance_token(&loaded.config)?;
+    println!("{}", token.reveal());
+    if let Some(base) = &loaded.config.server.base_url {
+        eprintln!("{base}/admin/{}", token.reveal());
+    }
+    Ok(())
+}
+
+/// Makes a new token; neither the old one nor an imported one works any more.
+pub(super) async fn rotate(loaded: &Loaded) -> Result<()> {
+    if loaded.config.instance.admin_token.is_some() {
+        bail!("the token is set in the configuration: change instance.admin_token there");
+    }
+    let dir = &loaded.config.database.data_dir;
+    let site = options::site(&loaded.config).await?;
+    site.db
+        .write(|tx| {
+            Box::pin(async move {
+                meta::remove(tx, meta::IMPORTED_INSTANCE_TOKEN).await?;
+                Ok::<_, Error>(())
+            })
+        })
+        .await?;
+    site.db.close().await;
+    let token = instance::replace_token(dir, &Entropy::system())
+        .with_context(|| format!("cannot write the token to {}", dir.display()))?;
+    println!("{}", token.reveal());
+    eprintln!("A running server takes the new token after a restart.");
+    Ok(())
+}

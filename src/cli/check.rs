@@ -1,0 +1,124 @@
+//! `check`: whether everything is in order, and what to do where it is not.
+
+use std::fs::OpenOptions;
+use std::path::Path;
+use std::process::ExitCode;
+
+use sysinfo::Disks;
+
+use super::options;
+use crate::config::{Config, Loaded};
+use crate::domain::clock::Clock;
+use crate::store::db::{Db, Engine};
+use crate::store::migrate;
+
+/// Below this much free space a check fails.
+const FREE_BYTES_MIN: u64 = 256 * 1024 * 1024;
+/// A clock before this cannot be right: 2026-01-01.
+const CLOCK_MIN_SECONDS: i64 = 1_767_225_600;
+/// A clock after this is hardly right: 2100-01-01.
+const CLOCK_MAX_SECONDS: i64 = 4_102_444_800;
+
+/// What one check found: fine, or what to do.
+type Finding = Result<String, String>;
+
+/// Runs all checks; fails when one of them finds something to do.
+pub(super) async fn run(loaded: &Loaded) -> ExitCode {
+    let config = &loaded.config;
+    let mut failed = false;
+    let mut tell = |what: &str, finding: Finding| match finding {
+        Ok(fine) => println!("ok    {what}: {fine}"),
+        Err(todo) => {
+            failed = true;
+            println!("FAIL  {what}: {todo}");
+        }
+    };
+    tell("configuration", Ok(format!("{} values, all valid", loaded.settings.len())));
+    tell("clock", clock());
+    let uses_files = config.database.url.is_none();
+    if uses_files || config.instance.admin_token.is_none() {
+        tell("data directory", writable(&config.database.data_dir));
+        tell("disk space", space(&config.database.data_dir));
+    }
+    tell("database", database(config).await);
+    if failed { ExitCode::FAILURE } else { ExitCode::SUCCESS }
+}
+
+fn clock() -> Finding {
+    let now = Clock::system().now();
+    if (CLOCK_MIN_SECONDS..CLOCK_MAX_SECONDS).contains(&now.as_second()) {
+        Ok(now.to_string())
+    } else {
+        Err(format!("it shows {now}: set it, for example by `timedatectl set-ntp true`"))
+    }
+}
+
+fn writable(dir: &Path) -> Finding {
+    let shown = dir.display();
+    if !dir.exists() {
+        return Err(format!(
+            "{shown} does not exist: `openrsvp serve` makes it, or choose another with --data-dir"
+        ));
+    }
+    let probe = dir.join(".openrsvp-check");
+    let written = OpenOptions::new().write(true).create(true).truncate(true).open(&probe);
+    match written.and_then(|_| std::fs::remove_file(&probe)) {
+        Ok(()) => Ok(format!("{shown} can be written")),
+        Err(error) => Err(format!("{shown} cannot be written ({error}): give it to the user that runs OpenRSVP")),
+    }
+}
+
+fn space(dir: &Path) -> Finding {
+    let Ok(dir) = dir.canonicalize() else { return Ok("not known yet".to_owned()) };
+    let Ok(disks) = Disks::new_with_refreshed_list() else {
+        return Ok("not known on this system".to_owned());
+    };
+    let disk = disks
+        .iter()
+        .filter(|disk| dir.starts_with(disk.mount_point()))
+        .max_by_key(|disk| disk.mount_point().as_os_str().len());
+    let Some(free) = disk.map(sysinfo::Disk::available_space) else {
+        return Ok("not known on this system".to_owned());
+    };
+    let megabytes = free / 1_000_000;
+    if free < FREE_BYTES_MIN {
+        Err(format!("{megabytes} MB are free: make room, a full disk refuses every answer"))
+    } else {
+        Ok(format!("{megabytes} MB are free"))
+    }
+}
+
+async fn database(config: &Config) -> Finding {
+    let sqlite = config.database.sqlite_path();
+    if config.database.url.is_none() && !sqlite.exists() {
+        return Ok(format!("{} is made by the first start", sqlite.display()));
+    }
+    let fail = |error: &dyn std::fmt::Display| {
+        format!("{error}: check that the server runs and the address is right, or restore a backup")
+    };
+    let options = options::store(config).map_err(|error| fail(&error))?;
+    let db = Db::open(&options).await.map_err(|error| fail(&error))?;
+    let finding = inspect(&db).await;
+    db.close().await;
+    finding
+}
+
+async fn inspect(db: &Db) -> Finding {
+    let known = migrate::known();
+    let version = db.schema_version().await.map_err(|error| error.to_string())?;
+    if version > known {
+        return Err(format!(
+            "the schema has version {version}, this program knows {known}: start a newer version"
+        ));
+    }
+    let faults = db.check_integrity().await.map_err(|error| error.to_string())?;
+    if let Some(fault) = faults.first() {
+        return Err(format!("the file is damaged ({fault}): restore a backup"));
+    }
+    let engine = match db.engine() {
+        Engine::Sqlite => "SQLite",
+        Engine::Postgres => "PostgreSQL",
+    };
+    let behind = if version < known { ", brought up to date by the next start" } else { "" };
+    Ok(format!("{engine} answers, schema version {version} of {known}{behind}"))
+}

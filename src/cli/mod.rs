@@ -1,0 +1,129 @@
+//! The command line: a file for each command.
+//!
+//! Exit codes: 0 done, 1 failed, 2 wrong usage, 78 wrong configuration (EX_CONFIG of sysexits.h).
+
+mod admin_token;
+mod check;
+mod config;
+mod import;
+mod logging;
+mod migrate;
+mod options;
+mod serve;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{CommandFactory, Parser, Subcommand};
+
+use crate::config::{ConfigError, Loaded, Sources};
+
+const EXIT_CONFIG: u8 = 78;
+
+/// Self-hosted event pages that need no accounts.
+#[derive(Debug, Parser)]
+#[command(name = "openrsvp", version, about, max_term_width = 100)]
+struct Cli {
+    #[command(flatten)]
+    global: Global,
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+#[derive(Debug, clap::Args)]
+struct Global {
+    /// Configuration file [default: ./openrsvp.toml, when it exists]
+    #[arg(long, global = true, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// single (one process, SQLite) or cluster (many processes, PostgreSQL)
+    #[arg(long, global = true, value_name = "NAME")]
+    profile: Option<String>,
+    /// Directory of the database and the instance token
+    #[arg(long, global = true, value_name = "DIR")]
+    data_dir: Option<String>,
+    /// auto, text or json
+    #[arg(long, global = true, value_name = "FORMAT")]
+    log_format: Option<String>,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run the web server
+    #[command(alias = "runserver")]
+    Serve(serve::Args),
+    /// Print the instance owner's link
+    AdminToken,
+    /// Make a new instance token; the old link stops working
+    RotateAdminToken,
+    /// Say whether everything is in order, and what to do where it is not
+    Check,
+    /// Bring the database schema up to date (serve does so by itself)
+    #[command(alias = "upgrade-db")]
+    Migrate,
+    /// Bring over the database of OpenRSVP 0.16 or before
+    Import(import::Args),
+    /// Show the effective configuration and where each value comes from
+    Config(config::Args),
+}
+
+/// Runs the program with the arguments of this process.
+#[must_use]
+pub fn run() -> ExitCode {
+    let cli = Cli::parse();
+    let Some(command) = cli.command else {
+        // Help is what somebody who types the bare name wants.
+        return exit_of(Cli::command().print_help().map_err(Into::into));
+    };
+    let loaded = match load(&cli.global, &command) {
+        Ok(loaded) => loaded,
+        Err(error) => {
+            eprintln!("openrsvp: {error}");
+            return ExitCode::from(EXIT_CONFIG);
+        }
+    };
+    if !matches!(command, Command::Config(_)) {
+        logging::start(&loaded);
+    }
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => return exit_of(Err(error.into())),
+    };
+    match command {
+        Command::Serve(_) => exit_of(runtime.block_on(serve::run(&loaded))),
+        Command::AdminToken => exit_of(admin_token::print(&loaded)),
+        Command::RotateAdminToken => exit_of(runtime.block_on(admin_token::rotate(&loaded))),
+        Command::Check => runtime.block_on(check::run(&loaded)),
+        Command::Migrate => exit_of(runtime.block_on(migrate::run(&loaded))),
+        Command::Import(args) => match runtime.block_on(import::run(&loaded, &args)) {
+            Ok(code) => code,
+            Err(error) => exit_of(Err(error)),
+        },
+        Command::Config(args) => exit_of(config::show(&loaded, &args)),
+    }
+}
+
+fn load(global: &Global, command: &Command) -> Result<Loaded, ConfigError> {
+    let mut sources = Sources::of_process();
+    sources.profile.clone_from(&global.profile);
+    sources.named_file.clone_from(&global.config);
+    let mut set = |key, value: &Option<String>| {
+        sources.flags.extend(value.clone().map(|value| (key, value)));
+    };
+    set("database.data_dir", &global.data_dir);
+    set("log.format", &global.log_format);
+    if let Command::Serve(args) = command {
+        set("server.host", &args.host);
+        set("server.port", &args.port.map(|port| port.to_string()));
+    }
+    sources.load()
+}
+
+fn exit_of(result: anyhow::Result<()>) -> ExitCode {
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("openrsvp: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}

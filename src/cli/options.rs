@@ -1,0 +1,112 @@
+//! From the configuration to what the program starts with.
+
+use std::path::Path;
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+
+use crate::app::AppOptions;
+use crate::config::Config;
+use crate::domain::clock::{Clock, Entropy};
+use crate::domain::decay::Fading;
+use crate::domain::token::Token;
+use crate::services::{Rules, Site};
+use crate::services::instance;
+use crate::store::db::{PostgresOptions, SqliteOptions, StoreOptions};
+use crate::web::around::WebOptions;
+
+/// Everything that `serve` needs.
+pub(super) fn app(config: &Config) -> Result<AppOptions> {
+    let server = &config.server;
+    Ok(AppOptions {
+        store: store(config)?,
+        rules: rules(config)?,
+        listen: listen(&server.host, server.port),
+        web: WebOptions {
+            base_url: server.base_url.clone(),
+            trusted_proxies: server.networks().unwrap_or_default(),
+            request_timeout: Duration::from_secs(server.request_timeout_seconds),
+            max_body_bytes: server.max_body_bytes,
+        },
+        shutdown_grace: Duration::from_secs(server.shutdown_grace_seconds),
+    })
+}
+
+/// The site without a server, for commands.
+pub(super) async fn site(config: &Config) -> Result<Site> {
+    let site =
+        crate::app::open(&store(config)?, rules(config)?, Clock::system(), Entropy::system())
+            .await?;
+    Ok(site)
+}
+
+fn listen(host: &str, port: u16) -> String {
+    if host.contains(':') && !host.starts_with('[') {
+        format!("[{host}]:{port}")
+    } else {
+        format!("{host}:{port}")
+    }
+}
+
+/// The database; the directory of a SQLite file is made where it is missing.
+pub(super) fn store(config: &Config) -> Result<StoreOptions> {
+    let database = &config.database;
+    let patience = Duration::from_secs(database.acquire_timeout_seconds);
+    if let Some(url) = &database.url {
+        let mut options = PostgresOptions::new(url.reveal());
+        options.max_connections = database.max_connections;
+        options.acquire_timeout = patience;
+        options.statement_timeout = Duration::from_secs(database.statement_timeout_seconds);
+        return Ok(StoreOptions::Postgres(options));
+    }
+    let path = database.sqlite_path();
+    if let Some(dir) = path.parent().filter(|dir| !dir.as_os_str().is_empty()) {
+        make_dir(dir)?;
+    }
+    let mut options = SqliteOptions::new(path);
+    options.readers = database.readers;
+    options.busy_timeout = patience;
+    Ok(StoreOptions::Sqlite(options))
+}
+
+fn make_dir(dir: &Path) -> Result<()> {
+    std::fs::create_dir_all(dir).with_context(|| {
+        format!("cannot make the directory {}: choose another with --data-dir", dir.display())
+    })
+}
+
+fn rules(config: &Config) -> Result<Rules> {
+    let (events, fading) = (&config.events, &config.fading);
+    Ok(Rules {
+        fading: Fading {
+            decay_factor: fading.decay_factor,
+            hide_threshold: fading.hide_threshold,
+            delete_threshold: fading.delete_threshold,
+            hide_after_days: fading.hide_after_days,
+            delete_after_days: fading.delete_after_days,
+            delete_grace_days_after_end: fading.delete_grace_days_after_end,
+            protect_upcoming_events: fading.protect_upcoming_events,
+        },
+        initial_event_score: events.initial_event_score,
+        initial_channel_score: events.initial_channel_score,
+        events_per_page: events.events_per_page,
+        admin_rows_per_page: events.admin_events_per_page,
+        max_companions: events.max_companions,
+        instance_token: instance_token(config)?.hash(),
+    })
+}
+
+/// The instance owner's token: configured, or else kept in the data directory.
+pub(super) fn instance_token(config: &Config) -> Result<Token> {
+    if let Some(token) = &config.instance.admin_token {
+        return Ok(Token::from_text(token.reveal()));
+    }
+    let dir = &config.database.data_dir;
+    make_dir(dir)?;
+    instance::kept_token(dir, &Entropy::system()).with_context(|| {
+        format!(
+            "cannot keep the instance token in {}: make it writable, or set instance.admin_token",
+            dir.display()
+        )
+    })
+}
