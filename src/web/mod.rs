@@ -6,6 +6,7 @@ pub mod assets;
 pub mod client;
 pub mod error;
 pub mod ops;
+pub mod pages;
 mod route;
 pub mod text;
 pub mod views;
@@ -33,7 +34,8 @@ pub fn service(site: Site, readiness: ops::Readiness, options: WebOptions) -> Se
         .push(at("healthz").get(ops::healthz).done())
         .push(at("readyz").get(ops::readyz).done())
         .push(at("api/openapi.json").get(openapi::ServeDocument(document.into())).done())
-        .push(api);
+        .push(api)
+        .push(page_routes());
     Service::new(router).hoop(around).hoop(compression())
 }
 
@@ -42,6 +44,16 @@ fn compression() -> Compression {
         .enable_brotli(CompressionLevel::Fastest)
         .enable_gzip(CompressionLevel::Fastest)
         .min_length(1024)
+}
+
+fn page_routes() -> Router {
+    use pages::{answers, events};
+    let files = assets::SITE_FILES.map(|name| at(name).get(assets::site_file).done());
+    Router::new()
+        .push(at("static/{name}").get(assets::static_asset).done())
+        .append(&mut files.into())
+        .push(at("e/{event_id}").get(events::show_event).done())
+        .push(at("e/{event_id}/rsvp").get(events::show_event).post(answers::create_answer).done())
 }
 
 fn api_routes() -> Router {

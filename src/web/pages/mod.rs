@@ -1,0 +1,56 @@
+//! Pages for people: each handler reads the request, calls a use case, and shows a view.
+
+pub mod answers;
+pub mod events;
+mod show;
+
+use askama::Template;
+use salvo::http::header::{CONTENT_TYPE, HeaderValue, LOCATION};
+use salvo::http::StatusCode;
+use salvo::{Request, Response};
+
+use super::error::{Problem, v1_name};
+use super::views::forms::FormErrors;
+use crate::services::{Error, FieldError};
+
+/// Shows a view.
+fn render(response: &mut Response, page: &impl Template) -> Result<(), Problem> {
+    let html = page.render().map_err(Problem::internal)?;
+    let kind = HeaderValue::from_static("text/html; charset=utf-8");
+    response.headers_mut().insert(CONTENT_TYPE, kind);
+    response.replace_body(html.into());
+    Ok(())
+}
+
+/// Sends the browser to another page with `GET`, so that reloading it sends nothing again.
+fn see_other(response: &mut Response, path: &str) -> Result<(), Problem> {
+    let location = HeaderValue::from_str(path).map_err(Problem::internal)?;
+    response.status_code(StatusCode::SEE_OTHER);
+    response.headers_mut().insert(LOCATION, location);
+    Ok(())
+}
+
+/// The fields of a form, found by name; of a name that comes twice, the last.
+async fn form_fields(request: &mut Request) -> Result<impl Fn(&str) -> Option<String>, Problem> {
+    let data = request.form_data().await.map_err(Problem::from_body_error)?;
+    let fields: std::collections::HashMap<String, String> =
+        data.fields.iter().map(|(name, value)| (name.clone(), value.clone())).collect();
+    Ok(move |name: &str| fields.get(name).cloned())
+}
+
+/// A page number in the query.
+fn page_number(request: &Request) -> i64 {
+    request.query::<String>("page").and_then(|page| page.parse().ok()).unwrap_or(1)
+}
+
+/// What a refusal means for a form, where it can be mended there: status and messages by field.
+fn for_form(error: Error) -> Result<(StatusCode, FormErrors), Problem> {
+    match error {
+        Error::Invalid(fields) => Ok((StatusCode::BAD_REQUEST, by_name(&fields))),
+        other => Err(other.into()),
+    }
+}
+
+fn by_name(fields: &[FieldError]) -> FormErrors {
+    fields.iter().map(|error| (v1_name(error.field), error.message.clone())).collect()
+}
