@@ -42,7 +42,6 @@ pub fn when(start: Timestamp, end: Option<Timestamp>, zone: &str, now: Timestamp
     let mut date_line = local.strftime("%a %-d %B %Y, %H:%M").to_string();
     if let Some(end) = end {
         let end = end.to_zoned(zone.clone());
-        date_line.push('–');
         date_line += &end_of_span(&local, &end);
     }
     let print = |format| local.strftime(format).to_string();
@@ -64,11 +63,11 @@ pub fn when(start: Timestamp, end: Option<Timestamp>, zone: &str, now: Timestamp
 fn end_of_span(start: &Zoned, end: &Zoned) -> String {
     let is_short = end.timestamp().duration_since(start.timestamp()) < SignedDuration::from_hours(12);
     let format = if start.date() == end.date() || is_short {
-        "%H:%M"
+        "–%H:%M"
     } else if start.year() == end.year() {
-        " %a %-d %B, %H:%M"
+        " – %a %-d %B, %H:%M"
     } else {
-        " %a %-d %B %Y, %H:%M"
+        " – %a %-d %B %Y, %H:%M"
     };
     end.strftime(format).to_string()
 }

@@ -139,6 +139,23 @@ impl AnswerForm {
     }
 }
 
+/// A form that writes something, as typed.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct MessageForm {
+    /// What is written.
+    pub content: String,
+    /// What is wrong with it.
+    pub errors: FormErrors,
+}
+
+impl MessageForm {
+    /// What is wrong with a field.
+    #[must_use]
+    pub fn error(&self, field: &str) -> Option<&str> {
+        find(&self.errors, field)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -2,9 +2,17 @@
 //! shown. Every state of a page is among its `samples`, which the tests render.
 
 pub mod answer;
+pub mod api;
+pub mod channel;
+pub mod create;
+pub mod deleted;
 pub mod error;
 pub mod event;
 pub mod forms;
+pub mod home;
+pub mod manage;
+pub mod organizer;
+pub mod owner;
 pub mod parts;
 
 #[cfg(test)]

@@ -120,13 +120,7 @@ impl AnswerBlock {
         }
     }
 
-    /// What is wrong with the form, in the order of its fields, with the id to jump to.
-    #[must_use]
-    pub fn errors(&self) -> Vec<(&'static str, &str)> {
-        self.form.errors.iter().map(|(field, message)| (*field, message.as_str())).collect()
-    }
-
-    /// The numbers of companions that may be chosen.
+    /// The people beside the guest, as typed; none where that is no number.
     #[must_use]
     pub fn companions(&self) -> i64 {
         self.form.guest_count.trim().parse().unwrap_or(0)
@@ -159,4 +153,12 @@ pub struct KeepLink {
     pub label: String,
     /// The id of the field, unique on the page.
     pub id: String,
+}
+
+impl KeepLink {
+    /// The link under `id`, which is unique on its page.
+    #[must_use]
+    pub fn new(id: &str, label: &str, url: &str) -> Self {
+        Self { url: url.to_owned(), label: label.to_owned(), id: id.to_owned() }
+    }
 }

@@ -2,9 +2,10 @@
 
 use jiff::Timestamp;
 
+use super::super::assets::asset;
 use super::super::text::{When, when};
-use super::forms::AnswerForm;
-use super::parts::{AnswerBlock, EventFacts, Link, MessageView};
+use super::forms::{AnswerForm, EventForm};
+use super::parts::{AnswerBlock, EventCard, EventFacts, Link, MessageView, Pages};
 
 /// The moment at which the samples are looked at.
 pub fn now() -> Timestamp {
@@ -68,6 +69,55 @@ pub fn message(author: &str, content: &str) -> MessageView {
     }
 }
 
+/// Three events.
+pub fn cards() -> Vec<EventCard> {
+    let card = |title: &str, coming: &str, state: &str| EventCard {
+        href: "/e/1b4e28ba".to_owned(),
+        title: title.to_owned(),
+        when: evening(),
+        location: Some("Lindenhof 4, back garden".to_owned()),
+        channel: Some("Garden people".to_owned()),
+        coming: coming.to_owned(),
+        state: state.to_owned(),
+    };
+    vec![
+        card("Midsummer dinner in the garden", "12 coming", "5 places left"),
+        card("Board games for people who do not like to lose, with snacks", "", "Full"),
+        EventCard { location: None, channel: None, ..card("حفلة الحي", "1 coming", "") },
+    ]
+}
+
+/// The second of four pages.
+pub fn pages() -> Pages {
+    Pages {
+        page: 2,
+        total: 4,
+        previous: Some("?page=1".to_owned()),
+        next: Some("?page=3".to_owned()),
+    }
+}
+
+/// The form of an event that has it all.
+pub fn event_form() -> EventForm {
+    EventForm {
+        title: "Midsummer dinner in the garden".to_owned(),
+        description: "The long table is **back**.".to_owned(),
+        start_time: "2026-06-13T19:00".to_owned(),
+        end_time: "2026-06-13T23:00".to_owned(),
+        timezone: "Europe/Berlin".to_owned(),
+        location: "Lindenhof 4, back garden".to_owned(),
+        channel_name: "Garden people".to_owned(),
+        channel_visibility: "private".to_owned(),
+        is_private: true,
+        admin_approval_required: true,
+        max_attendees: "17".to_owned(),
+        rsvps_closed: false,
+        rsvp_close_at: "2026-06-12T18:00".to_owned(),
+        revision: "3".to_owned(),
+        errors: Vec::new(),
+    }
+}
+
 /// Where the rendered samples are left for the eye.
 fn folder() -> std::path::PathBuf {
     std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("target/ui-samples")
@@ -96,8 +146,13 @@ pub fn check_html(name: &str, html: &str) {
     assert!(!html.contains("/static/unknown"), "{name}: a file that does not exist");
     check_ids(name, &document);
     if std::env::var_os("OPENRSVP_UI_SAMPLES").is_some() {
-        let here = html.replace("=\"/static/", "=\"static/").replace("=\"/favicon", "=\"static/");
-        std::fs::create_dir_all(folder()).expect("a folder");
+        let here = html.replace("=\"/static/", "=\"static/");
+        let assets = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("assets/static");
+        std::fs::create_dir_all(folder().join("static")).expect("a folder");
+        for file in ["app.css", "app.js"] {
+            let path = folder().join(asset(file).trim_start_matches('/'));
+            std::fs::copy(assets.join(file), path).expect("a copy");
+        }
         std::fs::write(folder().join(format!("{name}.html")), here).expect("a file");
     }
 }

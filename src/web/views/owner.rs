@@ -1,0 +1,78 @@
+//! The page of whoever runs the instance: every event.
+
+use askama::Template;
+
+use super::super::text::When;
+use super::parts::Pages;
+
+/// An event as the owner of the instance sees it.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct OwnerRow {
+    /// Its title.
+    pub title: String,
+    /// When it is.
+    pub when: When,
+    /// Its channel.
+    pub channel: Option<String>,
+    /// People coming.
+    pub people: i64,
+    /// Answers that wait for the host.
+    pub waiting: i64,
+    /// On no list.
+    pub is_private: bool,
+    /// Its public page.
+    pub public_href: String,
+    /// Its host's page, opened with the owner's own link.
+    pub console_href: String,
+    /// Where deleting it is sent.
+    pub delete_action: String,
+}
+
+/// The owner's page.
+#[derive(Debug, Clone, Default, Template)]
+#[template(path = "pages/owner.html")]
+pub struct OwnerPage {
+    /// The events.
+    pub events: Vec<OwnerRow>,
+    /// `120 events`.
+    pub total: String,
+    /// What is looked for.
+    pub query: String,
+    /// Where the search is sent.
+    pub search_action: String,
+    /// The way to the others.
+    pub pages: Pages,
+    /// What was just done.
+    pub notice: Option<String>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::samples::{check, evening, pages};
+    use super::*;
+
+    #[test]
+    fn renders_every_state() {
+        let row = |title: &str, waiting| OwnerRow {
+            title: title.to_owned(),
+            when: evening(),
+            channel: Some("Garden people".to_owned()),
+            people: 12,
+            waiting,
+            is_private: waiting > 0,
+            public_href: "/e/1b4e28ba".to_owned(),
+            console_href: "/e/1b4e28ba/admin/Zk3v".to_owned(),
+            delete_action: "/admin/Zk3v/events/1b4e28ba/delete".to_owned(),
+        };
+        let many = OwnerPage {
+            events: vec![row("Midsummer dinner in the garden", 3), row("Board games", 0)],
+            total: "120 events".to_owned(),
+            search_action: "/admin/Zk3v/events".to_owned(),
+            pages: pages(),
+            ..OwnerPage::default()
+        };
+        let nothing = OwnerPage { query: "nothing".to_owned(), ..OwnerPage::default() };
+        let states = vec![("many", many), ("nothing", nothing), ("empty", OwnerPage::default())];
+        check("owner", states);
+    }
+}
