@@ -15,7 +15,7 @@
     input.addEventListener("change", show);
   });
 
-  // The end follows the start: two hours later, until somebody sets it.
+  // An end before the start cannot be picked.
   all("form[data-event]", (form) => {
     const { start_time: start, end_time: end } = form.elements;
     if (!start || !end) return;

@@ -14,6 +14,10 @@ use crate::domain::time;
 pub struct When {
     /// `Sat 14 June 2026, 19:00–23:00`, in the event's zone.
     pub date_line: String,
+    /// `Sat 14 June 2026`.
+    pub date: String,
+    /// `19:00–23:00`; with the day of the end where that is another.
+    pub hours: String,
     /// `Sat`.
     pub weekday: String,
     /// `14`.
@@ -39,14 +43,16 @@ pub struct When {
 pub fn when(start: Timestamp, end: Option<Timestamp>, zone: &str, now: Timestamp) -> When {
     let zone = time::zone(zone).unwrap_or(TimeZone::UTC);
     let local = start.to_zoned(zone.clone());
-    let mut date_line = local.strftime("%a %-d %B %Y, %H:%M").to_string();
-    if let Some(end) = end {
-        let end = end.to_zoned(zone.clone());
-        date_line += &end_of_span(&local, &end);
-    }
     let print = |format| local.strftime(format).to_string();
+    let date = print("%a %-d %B %Y");
+    let mut hours = print("%H:%M");
+    if let Some(end) = end {
+        hours += &end_of_span(&local, &end.to_zoned(zone.clone()));
+    }
     When {
-        date_line,
+        date_line: format!("{date}, {hours}"),
+        date,
+        hours,
         weekday: print("%a"),
         day: print("%-d"),
         month: print("%b"),
