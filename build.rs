@@ -21,8 +21,9 @@ fn main() -> Result<(), Box<dyn Error>> {
     }
     fs::create_dir_all(&folder)?;
 
-    let mut files: Vec<PathBuf> =
-        fs::read_dir(SOURCE)?.map(|entry| Ok(entry?.path())).collect::<Result<_, std::io::Error>>()?;
+    let mut files: Vec<PathBuf> = fs::read_dir(SOURCE)?
+        .map(|entry| Ok(entry?.path()))
+        .collect::<Result<_, std::io::Error>>()?;
     // The order of a directory is not the same everywhere; the table must be.
     files.sort();
     let mut table = String::from("&[\n");

@@ -85,7 +85,10 @@ fn serve(request: &Request, response: &mut Response, name: &str, lifetime: Heade
     });
 }
 
-fn choose(headers: &HeaderMap, name: &str) -> Option<(rust_embed::EmbeddedFile, Option<&'static str>)> {
+fn choose(
+    headers: &HeaderMap,
+    name: &str,
+) -> Option<(rust_embed::EmbeddedFile, Option<&'static str>)> {
     let accepted = headers.get(ACCEPT_ENCODING).and_then(|value| value.to_str().ok());
     for (encoding, suffix) in [("br", "br"), ("gzip", "gz")] {
         if accepts(accepted.unwrap_or_default(), encoding)

@@ -67,7 +67,8 @@ pub fn when(start: Timestamp, end: Option<Timestamp>, zone: &str, now: Timestamp
 
 /// An end on the same day, or before the next noon of a night, needs no date.
 fn end_of_span(start: &Zoned, end: &Zoned) -> String {
-    let is_short = end.timestamp().duration_since(start.timestamp()) < SignedDuration::from_hours(12);
+    let is_short =
+        end.timestamp().duration_since(start.timestamp()) < SignedDuration::from_hours(12);
     let format = if start.date() == end.date() || is_short {
         "–%H:%M"
     } else if start.year() == end.year() {
@@ -187,8 +188,23 @@ fn lowered(level: HeadingLevel) -> HeadingLevel {
 
 static SAFE: LazyLock<ammonia::Builder<'static>> = LazyLock::new(|| {
     let tags = [
-        "p", "br", "hr", "h3", "h4", "h5", "h6", "em", "strong", "del", "a", "ul", "ol", "li",
-        "blockquote", "code", "pre",
+        "p",
+        "br",
+        "hr",
+        "h3",
+        "h4",
+        "h5",
+        "h6",
+        "em",
+        "strong",
+        "del",
+        "a",
+        "ul",
+        "ol",
+        "li",
+        "blockquote",
+        "code",
+        "pre",
     ];
     let mut builder = ammonia::Builder::empty();
     builder

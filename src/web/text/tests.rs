@@ -9,7 +9,10 @@ fn says_when_in_the_zone_of_the_event() {
     let (start, end) = (at("2026-06-13T17:00:00Z"), at("2026-06-13T21:00:00Z"));
     let when = when(start, Some(end), "Europe/Berlin", at("2026-06-10T12:00:00Z"));
     assert_eq!(when.date_line, "Sat 13 June 2026, 19:00–23:00");
-    assert_eq!((when.weekday.as_str(), when.day.as_str(), when.month.as_str()), ("Sat", "13", "Jun"));
+    assert_eq!(
+        (when.weekday.as_str(), when.day.as_str(), when.month.as_str()),
+        ("Sat", "13", "Jun")
+    );
     assert_eq!(when.zone, "Europe/Berlin");
     assert_eq!(when.iso_start, "2026-06-13T17:00:00Z");
     assert_eq!(when.iso_end.as_deref(), Some("2026-06-13T21:00:00Z"));
@@ -20,7 +23,10 @@ fn says_when_in_the_zone_of_the_event() {
 fn names_the_day_of_a_late_end() {
     let now = at("2026-01-01T00:00:00Z");
     let line = |start, end| when(at(start), Some(at(end)), "UTC", now).date_line;
-    assert_eq!(line("2026-06-13T22:00:00Z", "2026-06-14T02:00:00Z"), "Sat 13 June 2026, 22:00–02:00");
+    assert_eq!(
+        line("2026-06-13T22:00:00Z", "2026-06-14T02:00:00Z"),
+        "Sat 13 June 2026, 22:00–02:00"
+    );
     assert_eq!(
         line("2026-06-13T10:00:00Z", "2026-06-14T16:00:00Z"),
         "Sat 13 June 2026, 10:00 – Sun 14 June, 16:00"
@@ -47,7 +53,9 @@ fn says_how_far_a_moment_is() {
 
 #[test]
 fn keeps_what_markdown_is_for() {
-    let html = markdown("# Hello\n\nBring *food*, **drinks**\nand friends\n\n- one\n- two\n\n> quote\n\n`code`");
+    let html = markdown(
+        "# Hello\n\nBring *food*, **drinks**\nand friends\n\n- one\n- two\n\n> quote\n\n`code`",
+    );
     assert_eq!(
         html,
         "<h3>Hello</h3>\n<p>Bring <em>food</em>, <strong>drinks</strong><br>\nand friends</p>\n\
@@ -97,7 +105,10 @@ fn defuses_hostile_markdown() {
             let allowed = ["p", "br", "a", "pre", "code", "h3"];
             assert!(allowed.contains(&name), "{source} gave {html}");
             let attributes = tag.trim_start_matches(name).trim();
-            assert!(!attributes.contains("on") || attributes.contains("noopener"), "{source} gave {html}");
+            assert!(
+                !attributes.contains("on") || attributes.contains("noopener"),
+                "{source} gave {html}"
+            );
             let href = attributes.split("href=\"").nth(1).unwrap_or_default();
             let href = href.split('"').next().unwrap_or_default();
             let scheme = href.split_once(':').map_or("", |(scheme, _)| scheme);

@@ -98,7 +98,8 @@ mod tests {
 
     #[test]
     fn says_where_an_answer_stands() {
-        let url = "https://rsvp.example.org/e/1b4e28ba/rsvp/Zk3vJx0yQm1nT8rW5aPbC7dEfGhIjKlMnOpQrStUvWx";
+        let url =
+            "https://rsvp.example.org/e/1b4e28ba/rsvp/Zk3vJx0yQm1nT8rW5aPbC7dEfGhIjKlMnOpQrStUvWx";
         let page = |reply, approval, people| AnsweredPage {
             facts: facts(),
             state: AnswerState::of(reply, approval, people, None),

@@ -104,7 +104,10 @@ mod tests {
             description: "Whoever makes it gets the host’s link, once.".to_owned(),
             parameters: vec![field("event_id", "path")],
             body: vec![field("title", ""), field("start_time", "")],
-            answers: vec![answer("201", "EventCreated", "Made"), answer("422", "", "Not the right form")],
+            answers: vec![
+                answer("201", "EventCreated", "Made"),
+                answer("422", "", "Not the right form"),
+            ],
         };
         let page = ApiPage {
             title: "OpenRSVP".to_owned(),

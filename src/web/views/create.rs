@@ -71,7 +71,8 @@ mod tests {
 
     #[test]
     fn renders_the_links() {
-        let host = "https://rsvp.example.org/e/1b4e28ba/admin/Zk3vJx0yQm1nT8rW5aPbC7dEfGhIjKlMnOpQrStUvWx";
+        let host =
+            "https://rsvp.example.org/e/1b4e28ba/admin/Zk3vJx0yQm1nT8rW5aPbC7dEfGhIjKlMnOpQrStUvWx";
         let public = "https://rsvp.example.org/e/1b4e28ba";
         let page = CreatedPage::new("Midsummer dinner in the garden", evening(), public, host);
         check("created", vec![("fresh", page)]);

@@ -24,7 +24,11 @@ impl DeletedPage {
             title: "The event is deleted".to_owned(),
             sentence: "Its answers and messages are gone too, and its links no longer work."
                 .to_owned(),
-            next: Link { href: "/".to_owned(), label: "See what is on".to_owned(), is_current: false },
+            next: Link {
+                href: "/".to_owned(),
+                label: "See what is on".to_owned(),
+                is_current: false,
+            },
         }
     }
 
@@ -33,9 +37,10 @@ impl DeletedPage {
     pub fn answer(event_href: &str) -> Self {
         Self {
             title: "You are off the list".to_owned(),
-            sentence: "Your answer and what you wrote to the host are deleted. You can answer anew \
+            sentence:
+                "Your answer and what you wrote to the host are deleted. You can answer anew \
                        as long as the event takes answers."
-                .to_owned(),
+                    .to_owned(),
             next: Link {
                 href: event_href.to_owned(),
                 label: "Back to the event".to_owned(),

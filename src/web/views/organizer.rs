@@ -98,7 +98,10 @@ impl GuestRow {
     /// What removing takes along.
     #[must_use]
     pub fn removes(&self) -> String {
-        format!("Removes {} and all that was written here. Their link stops working.", self.people())
+        format!(
+            "Removes {} and all that was written here. Their link stops working.",
+            self.people()
+        )
     }
 }
 
@@ -245,7 +248,11 @@ mod tests {
             ],
             guests: vec![
                 ana,
-                guest("Christopher-Alexander von und zu Hohenfelden", Reply::Yes, Approval::Pending),
+                guest(
+                    "Christopher-Alexander von und zu Hohenfelden",
+                    Reply::Yes,
+                    Approval::Pending,
+                ),
                 robin,
                 guest("محمد العلي", Reply::Yes, Approval::Approved),
                 guest("Kit", Reply::No, Approval::Rejected),
