@@ -1,6 +1,9 @@
 //! The reader's page of the API: what the OpenAPI document says, for people.
 
 use askama::Template;
+use serde_json::Value;
+
+mod document;
 
 /// A parameter, or a field of a body.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -72,6 +75,14 @@ pub struct ApiPage {
     pub document_href: String,
     /// All operations.
     pub groups: Vec<ApiGroup>,
+}
+
+impl ApiPage {
+    /// The page for an OpenAPI document that is served at `href`.
+    #[must_use]
+    pub fn from_document(document: &Value, href: &str) -> Self {
+        document::read(document, href)
+    }
 }
 
 #[cfg(test)]
