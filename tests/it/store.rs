@@ -1,5 +1,40 @@
 //! The store's promises, on each engine.
 
+/// Runs each of these on a database of its own on each engine.
+macro_rules! each {
+    ($migrate:literal: $($name:ident)*) => {$(
+        mod $name {
+            use crate::support::{TestDatabase, postgres};
+            use openrsvp::store::db::{Db, Engine};
+
+            async fn check(engine: Engine) {
+                let database = TestDatabase::new(engine).await;
+                let db = Db::open(&database.options).await.expect("it opens");
+                if $migrate {
+                    db.migrate(jiff::Timestamp::UNIX_EPOCH).await.expect("it migrates");
+                }
+                super::$name(db.clone()).await;
+                db.close().await;
+            }
+
+            #[tokio::test(flavor = "multi_thread")]
+            async fn sqlite() {
+                check(Engine::Sqlite).await;
+            }
+
+            #[tokio::test(flavor = "multi_thread")]
+            async fn postgres() {
+                if !postgres::is_skipped() {
+                    check(Engine::Postgres).await;
+                }
+            }
+        }
+    )*};
+}
+
+each!(true: every_statement_is_prepared values_come_back_as_they_went only_success_is_kept waiting_for_something_else_is_refused conflicts_say_their_kind reads_refuse_to_write many_writers_and_callers_that_go_away a_deadlock_is_a_reason_to_try_again);
+each!(false: migrations_run_once_however_many_ask);
+
 use std::time::Duration;
 
 use openrsvp::store::db::{ConflictKind, Db, Engine, Query, StoreError, Tx, Value};
@@ -64,7 +99,7 @@ async fn kind_of(db: &Db, query: &'static Query, values: Vec<Value>) -> Conflict
     }
 }
 
-pub async fn every_statement_is_prepared(db: Db) {
+async fn every_statement_is_prepared(db: Db) {
     for query in statements() {
         db.prepare(query).await.unwrap();
         db.explain(query).await.unwrap();
@@ -73,7 +108,7 @@ pub async fn every_statement_is_prepared(db: Db) {
     db.ping().await.unwrap();
 }
 
-pub async fn values_come_back_as_they_went(db: Db) {
+async fn values_come_back_as_they_went(db: Db) {
     let full: [Value; 5] =
         [7_i64.into(), 0.1.into(), "ü".into(), true.into(), vec![0_u8, 255].into()];
     let nulls = [
@@ -100,7 +135,7 @@ pub async fn values_come_back_as_they_went(db: Db) {
     assert_eq!(count(&db).await, 1);
 }
 
-pub async fn only_success_is_kept(db: Db) {
+async fn only_success_is_kept(db: Db) {
     put_alone(&db, "kept").await.unwrap();
     let refused = db.write(|tx| {
         Box::pin(async move {
@@ -136,7 +171,7 @@ pub async fn only_success_is_kept(db: Db) {
     assert_eq!(count(&db).await, 1);
 }
 
-pub async fn waiting_for_something_else_is_refused(db: Db) {
+async fn waiting_for_something_else_is_refused(db: Db) {
     let write = db.write(|tx| {
         Box::pin(async move {
             put(tx, "a").await?;
@@ -150,7 +185,7 @@ pub async fn waiting_for_something_else_is_refused(db: Db) {
     assert_eq!(count(&db).await, 0);
 }
 
-pub async fn conflicts_say_their_kind(db: Db) {
+async fn conflicts_say_their_kind(db: Db) {
     let pair = |value: Value| vec!["test a".into(), value];
     put_alone(&db, "a").await.unwrap();
     assert_eq!(kind_of(&db, &PUT, pair("".into())).await, ConflictKind::Unique);
@@ -160,7 +195,7 @@ pub async fn conflicts_say_their_kind(db: Db) {
     assert_eq!(dangling, ConflictKind::ForeignKey);
 }
 
-pub async fn reads_refuse_to_write(db: Db) {
+async fn reads_refuse_to_write(db: Db) {
     let read = db.read(|tx| Box::pin(async move { put(tx, "a").await }));
     assert!(matches!(read.await, Err(StoreError::ReadOnly { .. })));
     let values = vec!["test r".into(), "v".into()];
@@ -169,7 +204,7 @@ pub async fn reads_refuse_to_write(db: Db) {
     assert_eq!(count(&db).await, 0);
 }
 
-pub async fn many_writers_and_callers_that_go_away(db: Db) {
+async fn many_writers_and_callers_that_go_away(db: Db) {
     let mut calls = Vec::new();
     for key in 0..400 {
         let db = db.clone();
@@ -194,7 +229,7 @@ pub async fn many_writers_and_callers_that_go_away(db: Db) {
     put_alone(&db, "after").await.unwrap();
 }
 
-pub async fn migrations_run_once_however_many_ask(db: Db) {
+async fn migrations_run_once_however_many_ask(db: Db) {
     let now = jiff::Timestamp::UNIX_EPOCH;
     let (first, second, third) = tokio::join!(db.migrate(now), db.migrate(now), db.migrate(now));
     for outcome in [first, second, third] {
@@ -205,7 +240,7 @@ pub async fn migrations_run_once_however_many_ask(db: Db) {
 }
 
 /// Two transactions that lock the same rows crosswise: the server ends one, which may try again.
-pub async fn a_deadlock_is_a_reason_to_try_again(db: Db) {
+async fn a_deadlock_is_a_reason_to_try_again(db: Db) {
     if db.engine() == Engine::Sqlite {
         return;
     }

@@ -1,0 +1,79 @@
+//! Imports go down the list of layers only, and each outside thing has one owner.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// From the top down; a layer may use those below it.
+const LAYERS: [&str; 7] = ["cli", "app", "web", "services", "store", "config", "domain"];
+
+/// Names that may stand only below these paths.
+const OWNERS: [(&str, &[&str]); 6] = [
+    ("sqlx::", &["src/store"]),
+    ("rusqlite::", &["src/store"]),
+    ("salvo", &["src/web", "src/app.rs"]),
+    ("std::env", &["src/config"]),
+    ("getrandom", &["src/domain/clock.rs"]),
+    ("Timestamp::now", &["src/domain/clock.rs"]),
+];
+
+fn sources(dir: &Path, found: &mut Vec<PathBuf>) {
+    for entry in fs::read_dir(dir).expect("listed").flatten() {
+        let path = entry.path();
+        if path.is_dir() {
+            sources(&path, found);
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            found.push(path);
+        }
+    }
+}
+
+/// Every source file with its code: comments say what they like.
+fn code() -> Vec<(PathBuf, String)> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut found = Vec::new();
+    sources(&root.join("src"), &mut found);
+    assert!(found.len() > 30);
+    let without_comments = |text: String| {
+        let is_code = |line: &&str| !line.trim_start().starts_with("//");
+        text.lines().filter(is_code).collect::<Vec<_>>().join("\n")
+    };
+    found
+        .into_iter()
+        .map(|path| {
+            let text = without_comments(fs::read_to_string(&path).expect("read"));
+            (path.strip_prefix(root).expect("inside").to_owned(), text)
+        })
+        .collect()
+}
+
+#[test]
+fn imports_go_down() {
+    for (path, text) in code() {
+        let Some(layer) = LAYERS.iter().position(|layer| {
+            path.starts_with(format!("src/{layer}")) || path == Path::new(&format!("src/{layer}.rs"))
+        }) else {
+            continue;
+        };
+        for above in &LAYERS[..layer] {
+            let import = format!("crate::{above}::");
+            assert!(!text.contains(&import), "{} imports {import}", path.display());
+        }
+    }
+}
+
+#[test]
+fn the_web_never_touches_the_store() {
+    for (path, text) in code().iter().filter(|(path, _)| path.starts_with("src/web")) {
+        assert!(!text.contains("crate::store"), "{} imports the store", path.display());
+    }
+}
+
+#[test]
+fn outside_things_have_one_owner() {
+    for (path, text) in code() {
+        for (name, owners) in OWNERS {
+            let owned = owners.iter().any(|owner| path.starts_with(owner));
+            assert!(owned || !text.contains(name), "{} uses {name}", path.display());
+        }
+    }
+}

@@ -1,0 +1,87 @@
+//! The program as a process of its own.
+
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+/// How long a start or a stop may take.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// A server process with a data directory of its own.
+pub struct TestServer {
+    child: Child,
+    pub base: String,
+}
+
+/// The binary with arguments, away from the configuration files and variables of this machine.
+pub fn openrsvp(data_dir: &Path) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_openrsvp"));
+    command.env_clear().current_dir(data_dir).arg("--data-dir").arg(data_dir);
+    command
+}
+
+/// A port that was free a moment ago.
+fn free_port() -> u16 {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+    listener.local_addr().expect("an address").port()
+}
+
+impl TestServer {
+    /// Starts a server on SQLite in `data_dir`, or on PostgreSQL at `url`.
+    pub async fn start(data_dir: &Path, url: Option<&str>) -> Self {
+        let port = free_port();
+        let mut command = openrsvp(data_dir);
+        command.args(["serve", "--host", "127.0.0.1", "--port", &port.to_string()]);
+        if let Some(url) = url {
+            command.env("OPENRSVP_DATABASE__URL", url);
+        }
+        command.env("OPENRSVP_INSTANCE__ADMIN_TOKEN", super::INSTANCE_TOKEN);
+        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(log_file(data_dir));
+        let child = command.spawn().expect("the program starts");
+        let mut server = Self { child, base: format!("http://127.0.0.1:{port}") };
+        server.wait_until_ready(data_dir).await;
+        server
+    }
+
+    async fn wait_until_ready(&mut self, data_dir: &Path) {
+        let client = super::client();
+        let started = Instant::now();
+        while started.elapsed() < PATIENCE {
+            let answer = client.get(format!("{}/readyz", self.base)).send().await;
+            if answer.is_ok_and(|answer| answer.status().is_success()) {
+                return;
+            }
+            let ended = self.child.try_wait().expect("the process can be asked");
+            assert!(ended.is_none(), "ended: {}", read_log(data_dir));
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        panic!("not ready in time: {}", read_log(data_dir));
+    }
+
+    /// Ends it as a power cut would.
+    pub fn kill(&mut self) {
+        self.child.kill().expect("killed");
+        self.child.wait().expect("gone");
+    }
+}
+
+impl Drop for TestServer {
+    fn drop(&mut self) {
+        // Gone already is as good.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn log_path(data_dir: &Path) -> PathBuf {
+    data_dir.join("test.log")
+}
+
+fn log_file(data_dir: &Path) -> Stdio {
+    let file = std::fs::File::options().create(true).append(true).open(log_path(data_dir));
+    file.expect("a log file").into()
+}
+
+fn read_log(data_dir: &Path) -> String {
+    std::fs::read_to_string(log_path(data_dir)).unwrap_or_default()
+}
