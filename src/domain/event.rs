@@ -101,6 +101,8 @@ pub struct Headcount {
     pub approved: i64,
     /// People who hold a seat: every `yes` that is not rejected.
     pub seated: i64,
+    /// Answers, not people, that wait for the organizer.
+    pub waiting: i64,
 }
 
 /// An event with what a list or page shows beside it.

@@ -367,6 +367,20 @@ pub async fn delete(site: &Site, id: &str, token: Option<&str>) -> Result<Event,
         .await
 }
 
+/// Deletes an event with its answers and messages, as the instance owner.
+pub async fn delete_as_instance(site: &Site, id: &str, token: &str) -> Result<(), Error> {
+    let (id, token, rules) = (id.to_owned(), token.to_owned(), site.rules.clone());
+    site.db
+        .write(move |tx| {
+            Box::pin(async move {
+                access::require_instance(tx, &rules, Some(&token)).await?;
+                let found = events::delete(tx, &id).await?;
+                if found { Ok(()) } else { Err(Error::NotFound(Noun::Event)) }
+            })
+        })
+        .await
+}
+
 /// One page of a list of events.
 #[derive(Debug, Clone)]
 pub struct EventList {

@@ -35,6 +35,7 @@ macro_rules! summary {
             (SELECT CAST(COALESCE(SUM(1 + r.companions), 0) AS BIGINT) FROM rsvps r
                 WHERE r.event_id = e.id AND r.reply = 'yes'
                     AND r.approval IN ('approved', 'pending')),
+            (SELECT COUNT(*) FROM rsvps r WHERE r.event_id = e.id AND r.approval = 'pending'),
             c.id, c.name, c.slug, c.visibility, c.score, c.scored_at, c.created_at, c.last_used_at
         FROM events e LEFT JOIN channels c ON c.id = e.channel_id ",
             $tail
@@ -117,11 +118,15 @@ fn from_row(row: &Row) -> Result<Event, StoreError> {
 fn summary_from_row(row: &Row) -> Result<EventSummary, StoreError> {
     let mut reader = Reader::new(row, "events");
     let event = decode(&mut reader)?;
-    let headcount =
-        Headcount { yes: reader.get()?, approved: reader.get()?, seated: reader.get()? };
+    let headcount = Headcount {
+        yes: reader.get()?,
+        approved: reader.get()?,
+        seated: reader.get()?,
+        waiting: reader.get()?,
+    };
     let channel = match event.channel_id {
         Some(_) => {
-            Some(channels::decode(&mut Reader::starting_at(row, "channels", WIDTH + 3))?)
+            Some(channels::decode(&mut Reader::starting_at(row, "channels", WIDTH + 4))?)
         }
         None => None,
     };

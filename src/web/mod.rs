@@ -33,6 +33,7 @@ pub fn service(site: Site, readiness: ops::Readiness, options: WebOptions) -> Se
         .hoop(affix_state::inject(site).inject(readiness))
         .push(at("healthz").get(ops::healthz).done())
         .push(at("readyz").get(ops::readyz).done())
+        .push(at("api/docs").get(pages::docs::ServeDocs::new(&document)).done())
         .push(at("api/openapi.json").get(openapi::ServeDocument(document.into())).done())
         .push(api)
         .push(page_routes());
@@ -47,13 +48,36 @@ fn compression() -> Compression {
 }
 
 fn page_routes() -> Router {
-    use pages::{answers, events};
-    let files = assets::SITE_FILES.map(|name| at(name).get(assets::site_file).done());
+    use pages::{answers, events, lists, organizer};
+    let own = "e/{event_id}/rsvp/{token}";
+    let host = "e/{event_id}/admin/{token}";
+    let below = |base: &str, path: &str| format!("{base}/{path}");
+    let mut files = assets::SITE_FILES.map(|name| at(name).get(assets::site_file).done()).into();
     Router::new()
         .push(at("static/{name}").get(assets::static_asset).done())
-        .append(&mut files.into())
+        .append(&mut files)
+        .push(at("").get(lists::show_home).done())
+        .push(at("event/create").get(events::show_create_form).done())
+        .push(at("events").post(events::create_event).done())
         .push(at("e/{event_id}").get(events::show_event).done())
-        .push(at("e/{event_id}/rsvp").get(events::show_event).post(answers::create_answer).done())
+        .push(
+            at("e/{event_id}/rsvp")
+                .get(events::show_answer_form)
+                .post(answers::create_answer)
+                .done(),
+        )
+        .push(at(own).get(answers::show_own_answer).post(answers::update_own_answer).done())
+        .push(at(&below(own, "messages")).post(answers::create_own_message).done())
+        .push(at(&below(own, "delete")).post(answers::delete_own_answer).done())
+        .push(at(host).get(organizer::show_organizer).post(organizer::update_event).done())
+        .push(at(&below(host, "delete")).post(organizer::delete_event).done())
+        .push(at(&below(host, "messages")).post(organizer::create_message).done())
+        .push(at(&below(host, "rsvp/{rsvp_id}/{action}")).post(organizer::act_on_guest).done())
+        .push(at("channel/{slug}").get(lists::show_channel).done())
+        .push(at("channel/p/{slug}").get(lists::show_private_channel).done())
+        .push(at("admin/{root}").get(lists::show_all_events).done())
+        .push(at("admin/{root}/events").get(lists::show_all_events).done())
+        .push(at("admin/{root}/events/{event_id}/delete").post(lists::delete_event).done())
 }
 
 fn api_routes() -> Router {

@@ -1,19 +1,25 @@
-//! Giving an answer.
+//! Giving an answer, and the guest's own page.
 
 use salvo::http::StatusCode;
 use salvo::{Depot, Request, Response, handler};
 
 use super::events::event_page;
-use super::{for_form, form_fields, render, see_other};
+use super::{for_form, form_fields, is_new, render, see_other, show};
+use crate::domain::event::Viewer;
+use crate::domain::message::{Message, MessageKind};
 use crate::domain::rsvp::Reply;
 use crate::domain::text::{clean_block, clean_line};
-use crate::services::events;
-use crate::services::rsvps::{self, Answer, Entry};
-use crate::services::{Error, Field, FieldError};
+use crate::services::rsvps::{self, Answer, Entry, OwnAnswer};
+use crate::services::{Error, Field, FieldError, Site};
+use crate::services::{events, messages};
 use crate::web::api::{path_param, site};
 use crate::web::client::ClientInfo;
 use crate::web::error::Problem;
-use crate::web::views::forms::{AnswerForm, FormErrors};
+use crate::web::views::answer::{AnswerState, AnsweredPage};
+use crate::web::views::deleted::DeletedPage;
+use crate::web::views::forms::{AnswerForm, FormErrors, MessageForm};
+use crate::web::views::manage::ManagePage;
+use crate::web::views::parts::KeepLink;
 
 /// Gives an answer; then the guest's own page.
 #[handler]
@@ -43,6 +49,153 @@ pub async fn create_answer(
     let view = events::view(site, id, None, false).await?;
     response.status_code(status);
     render(response, &event_page(site, &client, &view, form))
+}
+
+/// Shows a guest their own answer; right after it was given, with the link to keep first.
+#[handler]
+pub async fn show_own_answer(
+    request: &mut Request,
+    response: &mut Response,
+    depot: &mut Depot,
+) -> Result<(), Problem> {
+    let (site, client) = (site(depot)?, ClientInfo::of(depot));
+    let place = OwnPlace::of(request, &client);
+    let own = rsvps::view_own(site, &place.event, Some(&place.token)).await?;
+    if !is_new(request) {
+        return render(response, &manage_page(site, &place, &own, None, None));
+    }
+    let page = manage_page(site, &place, &own, None, None);
+    let page = AnsweredPage {
+        facts: page.facts,
+        state: page.state,
+        link: page.link,
+        manage_href: page.base,
+    };
+    render(response, &page)
+}
+
+/// Changes a guest's own answer.
+#[handler]
+pub async fn update_own_answer(
+    request: &mut Request,
+    response: &mut Response,
+    depot: &mut Depot,
+) -> Result<(), Problem> {
+    let mut form = AnswerForm::read(form_fields(request).await?);
+    let (site, client) = (site(depot)?, ClientInfo::of(depot));
+    let place = OwnPlace::of(request, &client);
+    let changed = match answer_of(&form) {
+        Ok((answer, note)) => {
+            let token = Some(place.token.as_str());
+            let keep = move |before: Answer| kept(answer, before);
+            rsvps::edit_own(site, &place.event, token, Some(&note), keep).await
+        }
+        Err(error) => Err(error),
+    };
+    let error = match changed {
+        Ok(own) => {
+            let notice = "Saved. The host sees your new answer.".to_owned();
+            return render(response, &manage_page(site, &place, &own, None, Some(notice)));
+        }
+        Err(error) => error,
+    };
+    let (status, errors) = refusal(error)?;
+    form.errors = errors;
+    let own = rsvps::view_own(site, &place.event, Some(&place.token)).await?;
+    response.status_code(status);
+    render(response, &manage_page(site, &place, &own, Some(form), None))
+}
+
+/// What a guest's form means, given what is there: a text that was not touched stays as it is.
+fn kept(mut answer: Answer, before: Answer) -> Answer {
+    if answer.name == clean_line(&before.name) {
+        answer.name = before.name;
+    }
+    let pronouns = before.pronouns.as_deref().unwrap_or_default();
+    if answer.pronouns.as_deref().unwrap_or_default() == clean_line(pronouns) {
+        answer.pronouns = before.pronouns;
+    }
+    answer
+}
+
+/// Writes to the host.
+#[handler]
+pub async fn create_own_message(
+    request: &mut Request,
+    response: &mut Response,
+    depot: &mut Depot,
+) -> Result<(), Problem> {
+    let fields = form_fields(request).await?;
+    let content = fields("content").unwrap_or_default();
+    let (site, client) = (site(depot)?, ClientInfo::of(depot));
+    let place = OwnPlace::of(request, &client);
+    let token = Some(place.token.as_str());
+    let text = clean_block(&content);
+    match messages::post_by_guest(site, &place.event, token, &text).await {
+        Ok(_) => see_other(response, &format!("{}#messages", place.base)),
+        Err(error) => {
+            let (status, errors) = for_form(error)?;
+            let own = rsvps::view_own(site, &place.event, token).await?;
+            let mut page = manage_page(site, &place, &own, None, None);
+            page.message = MessageForm { content, errors };
+            response.status_code(status);
+            render(response, &page)
+        }
+    }
+}
+
+/// Takes a guest's own answer back.
+#[handler]
+pub async fn delete_own_answer(
+    request: &mut Request,
+    response: &mut Response,
+    depot: &mut Depot,
+) -> Result<(), Problem> {
+    let place = OwnPlace::of(request, &ClientInfo::of(depot));
+    rsvps::withdraw(site(depot)?, &place.event, Some(&place.token)).await?;
+    render(response, &DeletedPage::answer(&format!("/e/{}", place.event)))
+}
+
+/// Where a guest's own page is.
+struct OwnPlace {
+    event: String,
+    token: String,
+    base: String,
+    url: String,
+}
+
+impl OwnPlace {
+    fn of(request: &Request, client: &ClientInfo) -> Self {
+        let event = path_param(request, "event_id").to_owned();
+        let token = path_param(request, "token").to_owned();
+        let base = format!("/e/{event}/rsvp/{token}");
+        Self { url: client.absolute(&base), event, token, base }
+    }
+}
+
+fn manage_page(
+    site: &Site,
+    place: &OwnPlace,
+    own: &OwnAnswer,
+    typed: Option<AnswerForm>,
+    notice: Option<String>,
+) -> ManagePage {
+    let (rsvp, summary, now) = (&own.rsvp, &own.summary, site.clock.now());
+    let viewer = Viewer::Guest { may_see_place: rsvp.may_see_place() };
+    let is_reason = |message: &&Message| message.kind == MessageKind::RejectionReason;
+    let reason = own.messages.iter().find(is_reason).map(|message| message.content.clone());
+    let form = typed.unwrap_or_else(|| show::answer_form(rsvp));
+    let zone = &summary.event.zone;
+    ManagePage {
+        facts: show::facts(summary, viewer, now),
+        state: AnswerState::of(rsvp.reply, rsvp.approval, rsvp.people(), reason),
+        answer: show::edit_block(summary, &site.rules, rsvp, place.base.clone(), form, now),
+        messages: own.messages.iter().rev().map(|m| show::message(m, zone, None)).collect(),
+        message: MessageForm::default(),
+        link: KeepLink::new("own-link", "Copy your link", &place.url),
+        base: place.base.clone(),
+        notice,
+    }
 }
 
 /// What was typed as an answer and a note.

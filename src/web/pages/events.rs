@@ -2,7 +2,7 @@
 
 use salvo::{Depot, Request, Response, handler};
 
-use super::{render, show};
+use super::{event_form, for_form, form_fields, render, see_other, show};
 use crate::domain::event::Viewer;
 use crate::domain::rsvp::{Approval, Reply, Rsvp};
 use crate::services::Site;
@@ -11,8 +11,10 @@ use crate::web::api::{path_param, site};
 use crate::web::client::ClientInfo;
 use crate::web::error::Problem;
 use crate::web::text::markdown;
+use crate::web::views::answer::AnswerPage;
+use crate::web::views::create::CreatePage;
 use crate::web::views::event::{EventPage, GuestName, WhoComes};
-use crate::web::views::forms::AnswerForm;
+use crate::web::views::forms::{AnswerForm, EventForm};
 
 /// Shows an event with the form that answers it.
 #[handler]
@@ -25,6 +27,60 @@ pub async fn show_event(
     let client = ClientInfo::of(depot);
     let view = events::view(site, path_param(request, "event_id"), None, client.is_person()).await?;
     render(response, &event_page(site, &client, &view, AnswerForm::default()))
+}
+
+/// Shows the form that answers an event on a page of its own.
+#[handler]
+pub async fn show_answer_form(
+    request: &mut Request,
+    response: &mut Response,
+    depot: &mut Depot,
+) -> Result<(), Problem> {
+    let site = site(depot)?;
+    let by_person = ClientInfo::of(depot).is_person();
+    let id = path_param(request, "event_id");
+    let (summary, viewer) = events::glance(site, id, None, by_person).await?;
+    let now = site.clock.now();
+    let page = AnswerPage {
+        facts: show::facts(&summary, viewer, now),
+        answer: show::answer_block(&summary, &site.rules, AnswerForm::default(), now),
+    };
+    render(response, &page)
+}
+
+/// Shows the form that makes an event.
+#[handler]
+pub async fn show_create_form(response: &mut Response) -> Result<(), Problem> {
+    let form = EventForm { timezone: "UTC".to_owned(), ..EventForm::default() };
+    render(response, &CreatePage { form })
+}
+
+/// Makes an event; then its organizer's page, which shows the two links once.
+#[handler]
+pub async fn create_event(
+    request: &mut Request,
+    response: &mut Response,
+    depot: &mut Depot,
+) -> Result<(), Problem> {
+    let fields = form_fields(request).await?;
+    let mut form = EventForm::read(&fields);
+    let site = site(depot)?;
+    let made = match event_form::details(&form, fields("timezone_offset_minutes"), None) {
+        Ok(details) => events::create(site, details).await,
+        Err(error) => Err(error),
+    };
+    match made {
+        Ok(made) => {
+            let (id, token) = (&made.summary.event.id, made.token.reveal());
+            see_other(response, &format!("/e/{id}/admin/{token}?new=1"))
+        }
+        Err(error) => {
+            let (status, errors) = for_form(error)?;
+            form.errors = errors;
+            response.status_code(status);
+            render(response, &CreatePage { form })
+        }
+    }
 }
 
 /// The page of an event, with what was typed into its form.

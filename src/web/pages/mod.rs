@@ -1,7 +1,11 @@
 //! Pages for people: each handler reads the request, calls a use case, and shows a view.
 
 pub mod answers;
+pub mod docs;
+pub mod event_form;
 pub mod events;
+pub mod lists;
+pub mod organizer;
 mod show;
 
 use askama::Template;
@@ -31,11 +35,16 @@ fn see_other(response: &mut Response, path: &str) -> Result<(), Problem> {
 }
 
 /// The fields of a form, found by name; of a name that comes twice, the last.
-async fn form_fields(request: &mut Request) -> Result<impl Fn(&str) -> Option<String>, Problem> {
+async fn form_fields(request: &mut Request) -> Result<impl Fn(&str) -> Option<String> + use<>, Problem> {
     let data = request.form_data().await.map_err(Problem::from_body_error)?;
     let fields: std::collections::HashMap<String, String> =
         data.fields.iter().map(|(name, value)| (name.clone(), value.clone())).collect();
     Ok(move |name: &str| fields.get(name).cloned())
+}
+
+/// True when the page is shown for the first time, right after what it tells of was done.
+fn is_new(request: &Request) -> bool {
+    request.query::<&str>("new").is_some()
 }
 
 /// A page number in the query.

@@ -7,9 +7,12 @@ use crate::domain::markdown;
 use crate::domain::message::{Message, MessageKind};
 use crate::domain::rsvp::{Reply, Rsvp};
 use crate::services::Rules;
-use crate::web::text::{moment, when};
+use crate::services::pages::page_count;
+use crate::web::text::{counted, moment, when};
 use crate::web::views::forms::AnswerForm;
-use crate::web::views::parts::{AnswerBlock, EventFacts, Link, MessageView, Openness};
+use crate::web::views::parts::{
+    AnswerBlock, EventCard, EventFacts, Link, MessageView, Openness, Pages,
+};
 
 /// Longest line in a preview of a page, in characters.
 const PREVIEW_MAX: usize = 200;
@@ -150,5 +153,40 @@ pub(super) fn preview(summary: &EventSummary, facts: &EventFacts) -> String {
     match line.char_indices().nth(PREVIEW_MAX) {
         Some((end, _)) => format!("{}…", line[..end].trim_end()),
         None => line,
+    }
+}
+
+/// An event in a list.
+pub(super) fn card(summary: &EventSummary, now: Timestamp) -> EventCard {
+    let facts = facts(summary, Viewer::Public, now);
+    let coming = summary.visible_yes_count(Viewer::Public);
+    let state = match openness(summary, now) {
+        _ if summary.event.over_at() <= now => String::new(),
+        Openness::Full => "Full".to_owned(),
+        Openness::Closed | Openness::Over => "Closed".to_owned(),
+        Openness::Left(left) => format!("{} left", counted(left, "place")),
+        Openness::Open => String::new(),
+    };
+    EventCard {
+        href: facts.href,
+        title: facts.title,
+        when: facts.when,
+        location: facts.location,
+        channel: facts.channel.map(|channel| channel.label),
+        coming: if coming > 0 { format!("{coming} coming") } else { String::new() },
+        state,
+    }
+}
+
+/// The way through a list at `path`, which may have a query already.
+pub(super) fn pages(path: &str, page: i64, per_page: i64, total: i64) -> Pages {
+    let last = page_count(total, per_page);
+    let join = if path.contains('?') { '&' } else { '?' };
+    let link = |page: i64| format!("{path}{join}page={page}");
+    Pages {
+        page,
+        total: last,
+        previous: (page > 1).then(|| link(page - 1)),
+        next: (page < last).then(|| link(page + 1)),
     }
 }

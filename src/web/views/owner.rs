@@ -36,10 +36,6 @@ pub struct OwnerPage {
     pub events: Vec<OwnerRow>,
     /// `120 events`.
     pub total: String,
-    /// What is looked for.
-    pub query: String,
-    /// Where the search is sent.
-    pub search_action: String,
     /// The way to the others.
     pub pages: Pages,
     /// What was just done.
@@ -67,7 +63,6 @@ mod tests {
         let many = OwnerPage {
             events: vec![row("Midsummer dinner in the garden", 3), row("Board games", 0)],
             total: "120 events".to_owned(),
-            search_action: "/admin/Zk3v/events".to_owned(),
             pages: pages(),
             ..OwnerPage::default()
         };

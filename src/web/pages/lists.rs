@@ -1,0 +1,129 @@
+//! Lists of events: the front page, a channel's page, and the instance owner's.
+
+use salvo::{Depot, Request, Response, handler};
+
+use super::{page_number, render, see_other, show};
+use crate::domain::channel::Visibility;
+use crate::domain::event::{EventSummary, Viewer};
+use crate::services::{channels, events};
+use crate::web::api::{path_param, site};
+use crate::web::error::Problem;
+use crate::web::text::counted;
+use crate::web::views::channel::ChannelPage;
+use crate::web::views::home::HomePage;
+use crate::web::views::owner::{OwnerPage, OwnerRow};
+
+/// Shows what is on.
+#[handler]
+pub async fn show_home(
+    request: &mut Request,
+    response: &mut Response,
+    depot: &mut Depot,
+) -> Result<(), Problem> {
+    if let Some(slug) = request.query::<String>("channel").filter(|slug| !slug.is_empty()) {
+        // Whether there is such a channel is not told here: its page tells what it may.
+        let slug = crate::domain::slug::slug(&slug);
+        return see_other(response, &format!("/channel/{slug}"));
+    }
+    let site = site(depot)?;
+    let per_page = site.rules.events_per_page;
+    let home = events::home(site, page_number(request), per_page).await?;
+    let now = site.clock.now();
+    let upcoming = &home.upcoming;
+    let page = HomePage {
+        upcoming: upcoming.events.iter().map(|summary| show::card(summary, now)).collect(),
+        past: home.recent.iter().map(|summary| show::card(summary, now)).collect(),
+        pages: show::pages("/", upcoming.page, per_page, upcoming.total),
+    };
+    render(response, &page)
+}
+
+/// Shows a public channel.
+#[handler]
+pub async fn show_channel(
+    request: &mut Request,
+    response: &mut Response,
+    depot: &mut Depot,
+) -> Result<(), Problem> {
+    channel_page(request, response, depot, Visibility::Public).await
+}
+
+/// Shows a private channel, to whoever knows its address.
+#[handler]
+pub async fn show_private_channel(
+    request: &mut Request,
+    response: &mut Response,
+    depot: &mut Depot,
+) -> Result<(), Problem> {
+    channel_page(request, response, depot, Visibility::Private).await
+}
+
+async fn channel_page(
+    request: &Request,
+    response: &mut Response,
+    depot: &Depot,
+    visibility: Visibility,
+) -> Result<(), Problem> {
+    let site = site(depot)?;
+    let per_page = site.rules.events_per_page;
+    let slug = path_param(request, "slug");
+    let found =
+        channels::view(site, slug, Some(visibility), page_number(request), per_page).await?;
+    let now = site.clock.now();
+    let page = ChannelPage {
+        name: found.channel.name.clone(),
+        is_private: !found.channel.is_public(),
+        events: found.events.iter().map(|summary| show::card(summary, now)).collect(),
+        pages: show::pages(&found.channel.path(), found.page, per_page, found.total),
+    };
+    render(response, &page)
+}
+
+/// Shows the instance owner every event.
+#[handler]
+pub async fn show_all_events(
+    request: &mut Request,
+    response: &mut Response,
+    depot: &mut Depot,
+) -> Result<(), Problem> {
+    let site = site(depot)?;
+    let root = path_param(request, "root");
+    let per_page = site.rules.admin_rows_per_page;
+    let list = events::list_all(site, Some(root), page_number(request), per_page).await?;
+    let now = site.clock.now();
+    let page = OwnerPage {
+        events: list.events.iter().map(|summary| owner_row(summary, root, now)).collect(),
+        total: counted(list.total, "event"),
+        pages: show::pages(&format!("/admin/{root}/events"), list.page, per_page, list.total),
+        notice: None,
+    };
+    render(response, &page)
+}
+
+fn owner_row(summary: &EventSummary, root: &str, now: jiff::Timestamp) -> OwnerRow {
+    let facts = show::facts(summary, Viewer::Instance, now);
+    let id = &summary.event.id;
+    OwnerRow {
+        title: facts.title,
+        when: facts.when,
+        channel: facts.channel.map(|channel| channel.label),
+        people: summary.headcount.approved,
+        waiting: summary.headcount.waiting,
+        is_private: facts.is_private,
+        public_href: facts.href,
+        console_href: format!("/e/{id}/admin/{root}"),
+        delete_action: format!("/admin/{root}/events/{id}/delete"),
+    }
+}
+
+/// Deletes an event as the instance owner.
+#[handler]
+pub async fn delete_event(
+    request: &mut Request,
+    response: &mut Response,
+    depot: &mut Depot,
+) -> Result<(), Problem> {
+    let root = path_param(request, "root");
+    events::delete_as_instance(site(depot)?, path_param(request, "event_id"), root).await?;
+    see_other(response, &format!("/admin/{root}"))
+}
