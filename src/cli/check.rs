@@ -64,7 +64,9 @@ fn writable(dir: &Path) -> Finding {
     let written = OpenOptions::new().write(true).create(true).truncate(true).open(&probe);
     match written.and_then(|_| std::fs::remove_file(&probe)) {
         Ok(()) => Ok(format!("{shown} can be written")),
-        Err(error) => Err(format!("{shown} cannot be written ({error}): give it to the user that runs OpenRSVP")),
+        Err(error) => Err(format!(
+            "{shown} cannot be written ({error}): give it to the user that runs OpenRSVP"
+        )),
     }
 }
 

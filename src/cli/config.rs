@@ -32,7 +32,12 @@ pub(super) fn show(loaded: &Loaded, args: &Args) -> Result<()> {
                 (&setting.key, json!({ "value": setting.value, "origin": origin }))
             })
             .collect();
-        println!("{}", serde_json::to_string_pretty(&json!({ "profile": loaded.profile, "settings": settings }))?);
+        println!(
+            "{}",
+            serde_json::to_string_pretty(
+                &json!({ "profile": loaded.profile, "settings": settings })
+            )?
+        );
         return Ok(());
     }
     println!("profile = {}", serde_json::to_string(&loaded.profile)?);

@@ -73,27 +73,46 @@ fn print(report: &Report) {
     let left = &report.left_out;
     println!(
         "  left out: {} messages of deleted events, {} of deleted answers, {} answers of deleted events",
-        left.messages_of_deleted_events, left.messages_of_deleted_rsvps, left.rsvps_of_deleted_events
+        left.messages_of_deleted_events,
+        left.messages_of_deleted_rsvps,
+        left.rsvps_of_deleted_events
     );
     for conflict in report.conflicts.iter().take(SHOWN_CONFLICTS) {
         println!("  conflict: {} {}: {}", conflict.table, conflict.id, conflict.what);
     }
     if report.conflicts.len() > SHOWN_CONFLICTS {
-        println!("  and {} more conflicts (--json lists them)", report.conflicts.len() - SHOWN_CONFLICTS);
+        println!(
+            "  and {} more conflicts (--json lists them)",
+            report.conflicts.len() - SHOWN_CONFLICTS
+        );
     }
     if let Some(verified) = &report.verified {
         let here = &verified.here;
         println!(
             "  compared: {} rows, {} tokens, {} wrong; here now {} events ({} private), {} answers \
              ({} yes, {} maybe, {} no; {} waiting, {} rejected), {} people",
-            verified.rows, verified.tokens, verified.wrong, here.events, here.private_events, here.rsvps,
-            here.yes, here.maybe, here.no, here.pending, here.rejected, here.people
+            verified.rows,
+            verified.tokens,
+            verified.wrong,
+            here.events,
+            here.private_events,
+            here.rsvps,
+            here.yes,
+            here.maybe,
+            here.no,
+            here.pending,
+            here.rejected,
+            here.people
         );
     }
-    println!("{}", match (report.is_complete(), report.dry_run) {
-        (true, true) => "Nothing was written. All of it can be imported.",
-        (true, false) => "All of it is here, and every link works.",
-        (false, true) => "Nothing was written. See the conflicts above.",
-        (false, false) => "Not all of it could be taken over as it was: see above. Nothing else was changed.",
-    });
+    println!(
+        "{}",
+        match (report.is_complete(), report.dry_run) {
+            (true, true) => "Nothing was written. All of it can be imported.",
+            (true, false) => "All of it is here, and every link works.",
+            (false, true) => "Nothing was written. See the conflicts above.",
+            (false, false) =>
+                "Not all of it could be taken over as it was: see above. Nothing else was changed.",
+        }
+    );
 }

@@ -10,8 +10,8 @@ use crate::config::Config;
 use crate::domain::clock::{Clock, Entropy};
 use crate::domain::decay::Fading;
 use crate::domain::token::Token;
-use crate::services::{Rules, Site};
 use crate::services::instance;
+use crate::services::{Rules, Site};
 use crate::store::db::{PostgresOptions, SqliteOptions, StoreOptions};
 use crate::web::around::WebOptions;
 

@@ -42,7 +42,10 @@ pub(super) async fn run(loaded: &Loaded) -> Result<()> {
     println!("OpenRSVP is at {base}");
     if stdout().is_terminal() {
         let token = options::instance_token(config)?;
-        println!("Your link as the instance owner, keep it secret: {base}/admin/{}", token.reveal());
+        println!(
+            "Your link as the instance owner, keep it secret: {base}/admin/{}",
+            token.reveal()
+        );
     } else {
         println!("`openrsvp admin-token` prints the instance owner's link.");
     }

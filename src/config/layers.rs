@@ -129,7 +129,12 @@ impl Sources {
         match self.named_file.clone().or(by_variable) {
             Some(named) => {
                 let kept = self.files.len().saturating_sub(1);
-                self.files[..kept].iter().filter(|path| path.exists()).cloned().chain([named]).collect()
+                self.files[..kept]
+                    .iter()
+                    .filter(|path| path.exists())
+                    .cloned()
+                    .chain([named])
+                    .collect()
             }
             None => self.files.iter().filter(|path| path.exists()).cloned().collect(),
         }
@@ -244,7 +249,9 @@ impl Layers {
             Some(Value::Array(..)) => {
                 let list = text.trim().trim_start_matches('[').trim_end_matches(']');
                 let parts = list.split(',').map(|part| part.trim().trim_matches('"'));
-                Value::from(parts.filter(|part| !part.is_empty()).map(str::to_owned).collect::<Vec<_>>())
+                Value::from(
+                    parts.filter(|part| !part.is_empty()).map(str::to_owned).collect::<Vec<_>>(),
+                )
             }
             _ => string(),
         }
@@ -295,7 +302,8 @@ impl Layers {
                 None => String::new(),
             };
             // Of a list, the error names the element.
-            let key = self.values.keys().find(|known| key.starts_with(known.as_str())).unwrap_or(&key);
+            let key =
+                self.values.keys().find(|known| key.starts_with(known.as_str())).unwrap_or(&key);
             self.fault(key, &expected)
         })
     }
@@ -322,7 +330,9 @@ impl Layers {
         let Some(path) = file else { return Ok(()) };
         let place = self.values.get(&format!("{key}_file")).map_or(&Origin::Default, |(_, o)| o);
         if secret.is_some() {
-            return Err(ConfigError(format!("{place}: {key}_file: set beside {key}, expected one of them")));
+            return Err(ConfigError(format!(
+                "{place}: {key}_file: set beside {key}, expected one of them"
+            )));
         }
         let text = std::fs::read_to_string(path).map_err(|error| {
             ConfigError(format!("{place}: {key}_file: {} cannot be read: {error}", path.display()))

@@ -269,36 +269,92 @@ impl Config {
             }
         };
         let server = &self.server;
-        check("server.base_url", base_url_holds(server.base_url.as_deref()),
-            "an address such as https://rsvp.example.org, without a path");
-        check("server.trusted_proxies", server.networks().is_some(),
-            "networks such as [\"10.0.0.0/8\", \"192.0.2.7\"]");
-        check("server.request_timeout_seconds", (1..=600).contains(&server.request_timeout_seconds), "1 to 600");
+        check(
+            "server.base_url",
+            base_url_holds(server.base_url.as_deref()),
+            "an address such as https://rsvp.example.org, without a path",
+        );
+        check(
+            "server.trusted_proxies",
+            server.networks().is_some(),
+            "networks such as [\"10.0.0.0/8\", \"192.0.2.7\"]",
+        );
+        check(
+            "server.request_timeout_seconds",
+            (1..=600).contains(&server.request_timeout_seconds),
+            "1 to 600",
+        );
         check("server.shutdown_grace_seconds", server.shutdown_grace_seconds <= 600, "0 to 600");
-        check("server.max_body_bytes", (32_768..=16_777_216).contains(&server.max_body_bytes),
-            "32768 to 16777216");
+        check(
+            "server.max_body_bytes",
+            (32_768..=16_777_216).contains(&server.max_body_bytes),
+            "32768 to 16777216",
+        );
         let database = &self.database;
         check("database.readers", (1..=64).contains(&database.readers), "1 to 64");
-        check("database.max_connections", (1..=1000).contains(&database.max_connections), "1 to 1000");
-        check("database.acquire_timeout_seconds", (1..=300).contains(&database.acquire_timeout_seconds), "1 to 300");
-        check("database.statement_timeout_seconds", (1..=3600).contains(&database.statement_timeout_seconds), "1 to 3600");
+        check(
+            "database.max_connections",
+            (1..=1000).contains(&database.max_connections),
+            "1 to 1000",
+        );
+        check(
+            "database.acquire_timeout_seconds",
+            (1..=300).contains(&database.acquire_timeout_seconds),
+            "1 to 300",
+        );
+        check(
+            "database.statement_timeout_seconds",
+            (1..=3600).contains(&database.statement_timeout_seconds),
+            "1 to 3600",
+        );
         let url = database.url.as_ref().map(Secret::reveal);
-        check("database.url", url.is_none_or(|url| url.starts_with("postgres://") || url.starts_with("postgresql://")),
-            "postgres://user:password@host/database");
-        check("database.url", profile == Profile::Single || url.is_some(),
-            "the address of a PostgreSQL database: the profile cluster needs one");
-        check("instance.admin_token", self.instance.admin_token.as_ref().is_none_or(|token| token.reveal().len() >= 16),
-            "at least 16 characters");
+        check(
+            "database.url",
+            url.is_none_or(|url| {
+                url.starts_with("postgres://") || url.starts_with("postgresql://")
+            }),
+            "postgres://user:password@host/database",
+        );
+        check(
+            "database.url",
+            profile == Profile::Single || url.is_some(),
+            "the address of a PostgreSQL database: the profile cluster needs one",
+        );
+        check(
+            "instance.admin_token",
+            self.instance.admin_token.as_ref().is_none_or(|token| token.reveal().len() >= 16),
+            "at least 16 characters",
+        );
         let events = &self.events;
         check("events.events_per_page", (1..=50).contains(&events.events_per_page), "1 to 50");
-        check("events.admin_events_per_page", (1..=200).contains(&events.admin_events_per_page), "1 to 200");
-        check("events.initial_event_score", (0.0..=100.0).contains(&events.initial_event_score), "0 to 100");
-        check("events.initial_channel_score", (0.0..=100.0).contains(&events.initial_channel_score), "0 to 100");
+        check(
+            "events.admin_events_per_page",
+            (1..=200).contains(&events.admin_events_per_page),
+            "1 to 200",
+        );
+        check(
+            "events.initial_event_score",
+            (0.0..=100.0).contains(&events.initial_event_score),
+            "0 to 100",
+        );
+        check(
+            "events.initial_channel_score",
+            (0.0..=100.0).contains(&events.initial_channel_score),
+            "0 to 100",
+        );
         check("events.max_companions", (0..=50).contains(&events.max_companions), "0 to 50");
         let fading = &self.fading;
-        check("fading.decay_factor", fading.decay_factor > 0.0 && fading.decay_factor <= 1.0, "more than 0, at most 1");
+        check(
+            "fading.decay_factor",
+            fading.decay_factor > 0.0 && fading.decay_factor <= 1.0,
+            "more than 0, at most 1",
+        );
         check("fading.hide_threshold", (0.0..=100.0).contains(&fading.hide_threshold), "0 to 100");
-        check("fading.delete_threshold", (0.0..=100.0).contains(&fading.delete_threshold), "0 to 100");
+        check(
+            "fading.delete_threshold",
+            (0.0..=100.0).contains(&fading.delete_threshold),
+            "0 to 100",
+        );
         for (key, days) in [
             ("fading.hide_after_days", fading.hide_after_days),
             ("fading.delete_after_days", fading.delete_after_days),
@@ -306,8 +362,16 @@ impl Config {
         ] {
             check(key, (0..=36_500).contains(&days), "0 to 36500");
         }
-        check("scheduler.decay_interval_hours", (1..=168).contains(&self.scheduler.decay_interval_hours), "1 to 168");
-        check("scheduler.vacuum_hours", (1..=8760).contains(&self.scheduler.vacuum_hours), "1 to 8760");
+        check(
+            "scheduler.decay_interval_hours",
+            (1..=168).contains(&self.scheduler.decay_interval_hours),
+            "1 to 168",
+        );
+        check(
+            "scheduler.vacuum_hours",
+            (1..=8760).contains(&self.scheduler.vacuum_hours),
+            "1 to 8760",
+        );
         faults
     }
 }
@@ -317,7 +381,9 @@ impl Server {
     #[must_use]
     pub fn networks(&self) -> Option<Vec<IpNet>> {
         let network = |text: &String| {
-            text.parse::<IpNet>().ok().or_else(|| text.parse().ok().map(|ip: std::net::IpAddr| IpNet::from(ip)))
+            text.parse::<IpNet>()
+                .ok()
+                .or_else(|| text.parse().ok().map(|ip: std::net::IpAddr| IpNet::from(ip)))
         };
         self.trusted_proxies.iter().map(network).collect()
     }

@@ -160,9 +160,10 @@ pub struct TallyLine {
 impl Tally {
     /// Answers and people of the lines that `wanted` picks.
     pub fn sum(&self, wanted: impl Fn(&TallyLine) -> bool) -> (i64, i64) {
-        self.lines.iter().filter(|line| wanted(line)).fold((0, 0), |(answers, people), line| {
-            (answers + line.answers, people + line.people)
-        })
+        self.lines
+            .iter()
+            .filter(|line| wanted(line))
+            .fold((0, 0), |(answers, people), line| (answers + line.answers, people + line.people))
     }
 
     /// Answers and people the organizer has approved with this reply.

@@ -30,9 +30,9 @@ pub(super) async fn holder(
         return Ok(Holder { viewer, rsvp: None });
     }
     let rsvp = rsvps::by_token(tx, &event.id, &hash).await?;
-    let viewer = rsvp.as_ref().map_or(Viewer::Public, |rsvp| Viewer::Guest {
-        may_see_place: rsvp.may_see_place(),
-    });
+    let viewer = rsvp
+        .as_ref()
+        .map_or(Viewer::Public, |rsvp| Viewer::Guest { may_see_place: rsvp.may_see_place() });
     Ok(Holder { viewer, rsvp })
 }
 

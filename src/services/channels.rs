@@ -105,8 +105,7 @@ pub async fn view(
                 let private = !channel.is_public();
                 let total = events::count_of_channel(tx, &channel.id, now, private).await?;
                 let (page, slice) = super::pages::slice(page, per_page, total);
-                let events =
-                    events::list_of_channel(tx, &channel.id, now, private, slice).await?;
+                let events = events::list_of_channel(tx, &channel.id, now, private, slice).await?;
                 Ok::<_, Error>(ChannelView { channel, events, total, page })
             })
         })

@@ -10,10 +10,10 @@ use super::{Error, Field, FieldError, Site, pages};
 use crate::domain::event::{
     CAPACITY_MAX, DESCRIPTION_MAX, Event, EventSummary, LOCATION_MAX, TITLE_MAX, Viewer,
 };
+use crate::domain::id;
 use crate::domain::message::{Audience, Message};
 use crate::domain::rsvp::{Rsvp, Tally};
 use crate::domain::token::Token;
-use crate::domain::id;
 use crate::store::db::Tx;
 use crate::store::events::Starts;
 use crate::store::{events, messages, rsvps};
@@ -298,11 +298,9 @@ pub async fn edit(
         .write(move |tx| {
             Box::pin(async move {
                 let now = site_in.clock.now();
-                let mut event =
-                    events::lock(tx, &id).await?.ok_or(Error::NotFound(Noun::Event))?;
+                let mut event = events::lock(tx, &id).await?.ok_or(Error::NotFound(Noun::Event))?;
                 let viewer =
-                    access::require_organizer(tx, &site_in.rules, &event, token.as_deref())
-                        .await?;
+                    access::require_organizer(tx, &site_in.rules, &event, token.as_deref()).await?;
                 if revision.is_some_and(|revision| revision != event.revision) {
                     return Err(Error::Conflict);
                 }
@@ -401,10 +399,8 @@ pub async fn list(
     per_page: i64,
 ) -> Result<EventList, Error> {
     let now = site.clock.now();
-    let starts = Starts {
-        after: after.unwrap_or(Timestamp::MIN),
-        before: before.unwrap_or(Timestamp::MAX),
-    };
+    let starts =
+        Starts { after: after.unwrap_or(Timestamp::MIN), before: before.unwrap_or(Timestamp::MAX) };
     site.db
         .read(move |tx| {
             Box::pin(async move {

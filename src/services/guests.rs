@@ -36,8 +36,7 @@ pub async fn roster(site: &Site, event_id: &str, token: Option<&str>) -> Result<
             Box::pin(async move {
                 let summary = super::events::summary(tx, &event_id).await?;
                 let viewer =
-                    access::require_organizer(tx, &rules, &summary.event, token.as_deref())
-                        .await?;
+                    access::require_organizer(tx, &rules, &summary.event, token.as_deref()).await?;
                 let tally = rsvps::tally(tx, &event_id).await?;
                 let rsvps = rsvps::list_all(tx, &event_id).await?;
                 Ok(Roster { summary, tally, rsvps, viewer })
@@ -91,8 +90,7 @@ pub async fn desk(
             Box::pin(async move {
                 let summary = super::events::summary(tx, &event_id).await?;
                 let viewer =
-                    access::require_organizer(tx, &rules, &summary.event, token.as_deref())
-                        .await?;
+                    access::require_organizer(tx, &rules, &summary.event, token.as_deref()).await?;
                 let tally = rsvps::tally(tx, &event_id).await?;
                 let (total, _) =
                     tally.sum(|line| filter.is_none_or(|wanted| wanted == line.approval));

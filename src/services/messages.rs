@@ -101,8 +101,7 @@ pub async fn post_to_guest(
                     .ok_or(Error::NotFound(Noun::Rsvp))?;
                 new.content = checked(Field::Content, &new.content)?;
                 let now = site_in.clock.now();
-                let message =
-                    record(tx, &site_in, &event_id, Some(&rsvp.id), new, now).await?;
+                let message = record(tx, &site_in, &event_id, Some(&rsvp.id), new, now).await?;
                 Ok((message, messages::list_of_rsvp(tx, &rsvp.id).await?))
             })
         })
@@ -124,14 +123,10 @@ pub async fn post_by_guest(
             Box::pin(async move {
                 let rsvp = super::rsvps::own(tx, &event_id, token.as_deref()).await?;
                 let content = checked(Field::Content, &content)?;
-                let new = NewMessage {
-                    kind: MessageKind::UserNote,
-                    audience: Audience::Guest,
-                    content,
-                };
+                let new =
+                    NewMessage { kind: MessageKind::UserNote, audience: Audience::Guest, content };
                 let now = site_in.clock.now();
-                let message =
-                    record(tx, &site_in, &event_id, Some(&rsvp.id), new, now).await?;
+                let message = record(tx, &site_in, &event_id, Some(&rsvp.id), new, now).await?;
                 Ok((message, super::rsvps::conversation(tx, &rsvp.id).await?))
             })
         })

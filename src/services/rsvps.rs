@@ -117,11 +117,8 @@ pub async fn submit(
                 let now = site_in.clock.now();
                 let event =
                     events::lock(tx, &event_id).await?.ok_or(Error::NotFound(Noun::Event))?;
-                let approval = if event.approval_required {
-                    Approval::Pending
-                } else {
-                    Approval::Approved
-                };
+                let approval =
+                    if event.approval_required { Approval::Pending } else { Approval::Approved };
                 let rsvp = Rsvp {
                     id: id::row_id(now, &site_in.entropy),
                     event_id: event.id.clone(),
@@ -279,11 +276,7 @@ pub async fn view_own(
 }
 
 /// The answer that `token` opens at this event.
-pub(super) async fn own(
-    tx: &mut Tx,
-    event_id: &str,
-    token: Option<&str>,
-) -> Result<Rsvp, Error> {
+pub(super) async fn own(tx: &mut Tx, event_id: &str, token: Option<&str>) -> Result<Rsvp, Error> {
     if events::by_id(tx, event_id).await?.is_none() {
         return Err(Error::NotFound(Noun::Event));
     }

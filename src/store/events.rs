@@ -125,9 +125,7 @@ fn summary_from_row(row: &Row) -> Result<EventSummary, StoreError> {
         waiting: reader.get()?,
     };
     let channel = match event.channel_id {
-        Some(_) => {
-            Some(channels::decode(&mut Reader::starting_at(row, "channels", WIDTH + 4))?)
-        }
+        Some(_) => Some(channels::decode(&mut Reader::starting_at(row, "channels", WIDTH + 4))?),
         None => None,
     };
     Ok(EventSummary { event, channel, headcount })
@@ -237,11 +235,7 @@ pub async fn list_public(
 }
 
 /// How many events [`list_public`] pages through.
-pub async fn count_public(
-    tx: &mut Tx,
-    now: Timestamp,
-    starts: Starts,
-) -> Result<i64, StoreError> {
+pub async fn count_public(tx: &mut Tx, now: Timestamp, starts: Starts) -> Result<i64, StoreError> {
     let values = values![micros(now), micros(starts.after), micros(starts.before)];
     count(tx.one(&COUNT_PUBLIC, values).await?)
 }

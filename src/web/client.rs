@@ -19,9 +19,30 @@ pub struct ClientInfo {
 
 /// Words in the names of programs that look at pages for somebody: a look of theirs is no visit.
 const BOTS: [&str; 24] = [
-    "bot", "crawl", "spider", "slurp", "preview", "facebookexternalhit", "whatsapp", "telegram",
-    "skype", "embed", "curl/", "wget/", "python-", "go-http", "okhttp", "axios", "headless",
-    "monitor", "uptime", "pingdom", "probe", "kube-", "prometheus", "lighthouse",
+    "bot",
+    "crawl",
+    "spider",
+    "slurp",
+    "preview",
+    "facebookexternalhit",
+    "whatsapp",
+    "telegram",
+    "skype",
+    "embed",
+    "curl/",
+    "wget/",
+    "python-",
+    "go-http",
+    "okhttp",
+    "axios",
+    "headless",
+    "monitor",
+    "uptime",
+    "pingdom",
+    "probe",
+    "kube-",
+    "prometheus",
+    "lighthouse",
 ];
 
 impl ClientInfo {
@@ -30,12 +51,12 @@ impl ClientInfo {
     pub(super) fn read(request: &Request, trusted: &[IpNet], configured: Option<&str>) -> Self {
         let headers = request.headers();
         let peer = request.remote_addr().clone().into_std().map(|address| canonical(address.ip()));
-        let is_trusted =
-            |ip: &IpAddr| trusted.iter().any(|network| network.contains(ip));
+        let is_trusted = |ip: &IpAddr| trusted.iter().any(|network| network.contains(ip));
         let behind_trusted_proxy = peer.as_ref().is_some_and(is_trusted);
-        let ip = if behind_trusted_proxy { forwarded_for(headers, is_trusted).or(peer) } else { peer };
-        let base_url = configured
-            .map_or_else(|| told_base_url(request, behind_trusted_proxy), str::to_owned);
+        let ip =
+            if behind_trusted_proxy { forwarded_for(headers, is_trusted).or(peer) } else { peer };
+        let base_url =
+            configured.map_or_else(|| told_base_url(request, behind_trusted_proxy), str::to_owned);
         Self { ip, base_url, is_person: is_person(headers), behind_trusted_proxy }
     }
 
@@ -156,7 +177,10 @@ mod tests {
         assert!(!person("WhatsApp/2.23.20"));
         assert!(!person("Mozilla/5.0 (compatible; Googlebot/2.1)"));
         assert!(!is_person(&HeaderMap::new()));
-        assert!(!is_person(&headers(&[("user-agent", "Mozilla/5.0"), ("sec-purpose", "prefetch")])));
+        assert!(!is_person(&headers(&[
+            ("user-agent", "Mozilla/5.0"),
+            ("sec-purpose", "prefetch")
+        ])));
     }
 
     #[test]

@@ -180,11 +180,8 @@ impl Problem {
 #[must_use]
 pub fn wants_json(request: &Request) -> bool {
     let path = request.uri().path();
-    let accept = request
-        .headers()
-        .get(ACCEPT)
-        .and_then(|accept| accept.to_str().ok())
-        .unwrap_or_default();
+    let accept =
+        request.headers().get(ACCEPT).and_then(|accept| accept.to_str().ok()).unwrap_or_default();
     path.starts_with("/api/")
         || path.starts_with("/events/")
         || (accept.contains("application/json") && !accept.contains("text/html"))
@@ -199,7 +196,11 @@ impl Writer for Problem {
 
 impl EndpointOutRegister for Problem {
     fn register(components: &mut Components, operation: &mut Operation) {
-        let answers: [(&str, &str, fn(&mut Components) -> salvo_oapi::RefOr<salvo_oapi::schema::Schema>); 7] = [
+        let answers: [(
+            &str,
+            &str,
+            fn(&mut Components) -> salvo_oapi::RefOr<salvo_oapi::schema::Schema>,
+        ); 7] = [
             ("400", "Refused; the event may be full", DetailBody::to_schema),
             ("401", "No token came", DetailBody::to_schema),
             ("403", "The token does not open this, or the event is closed", DetailBody::to_schema),
@@ -210,8 +211,8 @@ impl EndpointOutRegister for Problem {
         ];
         for (status, description, schema) in answers {
             let content = salvo_oapi::Content::new(schema(components));
-            let response = salvo_oapi::Response::new(description)
-                .add_content("application/json", content);
+            let response =
+                salvo_oapi::Response::new(description).add_content("application/json", content);
             operation.responses.insert(status, response);
         }
     }

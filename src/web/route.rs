@@ -82,7 +82,13 @@ struct TellAllowed(String);
 
 #[async_trait]
 impl Handler for TellAllowed {
-    async fn handle(&self, _: &mut Request, _: &mut Depot, response: &mut Response, _: &mut FlowCtrl) {
+    async fn handle(
+        &self,
+        _: &mut Request,
+        _: &mut Depot,
+        response: &mut Response,
+        _: &mut FlowCtrl,
+    ) {
         response.status_code(StatusCode::NO_CONTENT);
         if let Ok(allowed) = HeaderValue::from_str(&self.0) {
             response.headers_mut().insert(ALLOW, allowed);

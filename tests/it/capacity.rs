@@ -109,7 +109,8 @@ async fn two_processes_on_one_postgres_share_the_seats() {
         TestServer::start(one.path(), Some(&options.url)).await,
         TestServer::start(two.path(), Some(&options.url)).await,
     ];
-    let body = json!({ "title": "Few seats", "start_time": "2030-01-01T10:00", "max_attendees": SEATS });
+    let body =
+        json!({ "title": "Few seats", "start_time": "2030-01-01T10:00", "max_attendees": SEATS });
     let made = client().post(format!("{}/api/v1/events", servers[0].base)).json(&body).send().await;
     let made: Value = made.expect("an answer").json().await.expect("JSON");
     let event = made["event"]["id"].as_str().expect("an id");

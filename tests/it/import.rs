@@ -177,7 +177,11 @@ fn text<'v>(value: &'v Value, key: &str) -> &'v str {
 fn check_known(request: &Value, answer: &Answer) {
     let why = text(request, "why");
     let expect = &request["expect"];
-    assert_eq!(u64::from(answer.status.as_u16()), expect["status"].as_u64().expect("a status"), "{why}");
+    assert_eq!(
+        u64::from(answer.status.as_u16()),
+        expect["status"].as_u64().expect("a status"),
+        "{why}"
+    );
     for (path, wanted) in expect["fields"].as_object().into_iter().flatten() {
         check_field(why, &answer.json(), path, wanted);
     }
@@ -201,7 +205,9 @@ fn check_field(why: &str, json: &Value, path: &str, wanted: &Value) {
     let inner = |name: &str| path.strip_prefix(name).and_then(|rest| rest.strip_suffix(')'));
     let found = if let Some(path) = inner("sha256(") {
         let text = at(json, path).and_then(Value::as_str).expect("text");
-        Value::from(Sha256::digest(text.as_bytes()).iter().map(|b| format!("{b:02x}")).collect::<String>())
+        Value::from(
+            Sha256::digest(text.as_bytes()).iter().map(|b| format!("{b:02x}")).collect::<String>(),
+        )
     } else if let Some(path) = inner("length(") {
         Value::from(at(json, path).and_then(Value::as_str).expect("text").chars().count())
     } else {
@@ -209,7 +215,8 @@ fn check_field(why: &str, json: &Value, path: &str, wanted: &Value) {
     };
     // Scores fade between the moment the original printed them and the test's.
     if path.ends_with(".score") {
-        let (found, wanted) = (found.as_f64().expect("a number"), wanted.as_f64().expect("a number"));
+        let (found, wanted) =
+            (found.as_f64().expect("a number"), wanted.as_f64().expect("a number"));
         let most = wanted * Fading::default().decay_factor.powf(80.0) - 1e-9;
         assert!((most..=wanted + 1e-9).contains(&found), "{why}: {path} is {found}, was {wanted}");
     } else {
@@ -222,6 +229,12 @@ fn at<'v>(json: &'v Value, path: &str) -> Option<&'v Value> {
 }
 
 fn unescaped(html: &str) -> String {
-    html.replace("&lt;", "<").replace("&gt;", ">").replace("&quot;", "\"").replace("&#34;", "\"")
-        .replace("&#39;", "'").replace("&#x27;", "'").replace("&amp;", "&").replace("&#38;", "&")
+    html.replace("&lt;", "<")
+        .replace("&gt;", ">")
+        .replace("&quot;", "\"")
+        .replace("&#34;", "\"")
+        .replace("&#39;", "'")
+        .replace("&#x27;", "'")
+        .replace("&amp;", "&")
+        .replace("&#38;", "&")
 }

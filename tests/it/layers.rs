@@ -50,7 +50,8 @@ fn code() -> Vec<(PathBuf, String)> {
 fn imports_go_down() {
     for (path, text) in code() {
         let Some(layer) = LAYERS.iter().position(|layer| {
-            path.starts_with(format!("src/{layer}")) || path == Path::new(&format!("src/{layer}.rs"))
+            path.starts_with(format!("src/{layer}"))
+                || path == Path::new(&format!("src/{layer}.rs"))
         }) else {
             continue;
         };

@@ -54,7 +54,8 @@ trait Row: Clone + Send + Sync + 'static {
     fn fingerprint(&self) -> [u8; 32];
     fn stored(&self, tx: &mut Tx) -> impl Future<Output = Result<Option<Self>, Error>> + Send;
     fn add(&self, tx: &mut Tx, site: &Site) -> impl Future<Output = Result<bool, Error>> + Send;
-    fn overwrite(&self, tx: &mut Tx, site: &Site) -> impl Future<Output = Result<(), Error>> + Send;
+    fn overwrite(&self, tx: &mut Tx, site: &Site)
+    -> impl Future<Output = Result<(), Error>> + Send;
 }
 
 impl<'s> Target<'s> {
@@ -232,7 +233,9 @@ impl<'s> Target<'s> {
                     *count(&mut report.replaced) += 1;
                     continue;
                 }
-                Fate::Differs => "is here with other content and stays as it is (--replace overwrites)",
+                Fate::Differs => {
+                    "is here with other content and stays as it is (--replace overwrites)"
+                }
                 Fate::Taken => {
                     taken.push(id.clone());
                     "another row here has its token: it is left out, with what belongs to it"

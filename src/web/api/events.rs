@@ -15,9 +15,9 @@ use crate::domain::channel::Visibility;
 use crate::domain::event::{EventSummary, Viewer};
 use crate::domain::ics::{CalendarEvent, Status};
 use crate::domain::time::{self, Whereabouts};
+use crate::services::Site;
 use crate::services::channels::ChannelChoice;
 use crate::services::events::{self, EventDetails};
-use crate::services::Site;
 use crate::web::client::ClientInfo;
 use crate::web::error::Problem;
 
@@ -153,9 +153,7 @@ pub async fn list_events(
     fields.finish()?;
     let list = events::list(site, after, before, page, per_page).await?;
     let now = site.clock.now();
-    let body = |summary| {
-        EventBody::new(summary, Viewer::Public, &site.rules.fading, now)
-    };
+    let body = |summary| EventBody::new(summary, Viewer::Public, &site.rules.fading, now);
     Ok(Json(EventPage {
         events: list.events.iter().map(body).collect(),
         pagination: Pagination::new(list.page, per_page, list.total),
@@ -171,7 +169,11 @@ pub(super) fn page_of(fields: &mut Fields, default: i64) -> (i64, i64) {
     let page = fields.integer("page").value().unwrap_or(1);
     let per_page = fields.integer("per_page").value().unwrap_or(default);
     if page < 1 {
-        fields.refuse::<i64>("page", "Input should be greater than or equal to 1", "greater_than_equal");
+        fields.refuse::<i64>(
+            "page",
+            "Input should be greater than or equal to 1",
+            "greater_than_equal",
+        );
     }
     if !(1..=PER_PAGE_MAX).contains(&per_page) {
         fields.refuse::<i64>("per_page", "Input should be between 1 and 50", "value_error");
@@ -254,7 +256,8 @@ pub async fn get_event(
 ) -> Result<Json<OneEvent>, Problem> {
     let site = site(depot)?;
     let by_person = ClientInfo::of(depot).is_person();
-    let view = events::view(site, path_param(request, "event_id"), bearer(request), by_person).await?;
+    let view =
+        events::view(site, path_param(request, "event_id"), bearer(request), by_person).await?;
     let event = EventBody::detail(&view, &site.rules.fading, site.clock.now());
     Ok(Json(OneEvent { event }))
 }

@@ -73,9 +73,11 @@ impl Fields {
                 "Input should be a valid dictionary or object to extract fields from",
                 "model_attributes_type",
             )])),
-            Err(_) => {
-                Err(Problem::invalid(vec![Invalid::new(&["body"], "JSON decode error", "json_invalid")]))
-            }
+            Err(_) => Err(Problem::invalid(vec![Invalid::new(
+                &["body"],
+                "JSON decode error",
+                "json_invalid",
+            )])),
         }
     }
 
@@ -163,10 +165,10 @@ impl Fields {
         };
         match whereabouts.resolve(&text) {
             Ok(at) if is_in_range(at) => Sent::Value(at),
-            Ok(_) => self.refuse(name, "Input should be within the years 1 to 9999", "datetime_parsing"),
-            Err(error) => {
-                self.refuse(name, &format!("Input {error}"), "datetime_parsing")
+            Ok(_) => {
+                self.refuse(name, "Input should be within the years 1 to 9999", "datetime_parsing")
             }
+            Err(error) => self.refuse(name, &format!("Input {error}"), "datetime_parsing"),
         }
     }
 
@@ -235,8 +237,7 @@ fn whole_number(value: &Value) -> Option<i64> {
             let float = number.as_f64()?;
             // Beyond 2^53 a float no longer names one whole number.
             #[expect(clippy::cast_possible_truncation, reason = "whole and within ±2^53")]
-            (float.fract() == 0.0 && float.abs() <= 9_007_199_254_740_992.0)
-                .then_some(float as i64)
+            (float.fract() == 0.0 && float.abs() <= 9_007_199_254_740_992.0).then_some(float as i64)
         }),
         Value::String(text) => text.trim().parse().ok(),
         _ => None,

@@ -37,7 +37,13 @@ pub(crate) struct ServeDocument(pub(crate) Arc<str>);
 
 #[async_trait]
 impl Handler for ServeDocument {
-    async fn handle(&self, _: &mut Request, _: &mut Depot, response: &mut Response, _: &mut FlowCtrl) {
+    async fn handle(
+        &self,
+        _: &mut Request,
+        _: &mut Depot,
+        response: &mut Response,
+        _: &mut FlowCtrl,
+    ) {
         let kind = HeaderValue::from_static("application/json");
         response.headers_mut().insert(CONTENT_TYPE, kind);
         response.replace_body(self.0.to_string().into());

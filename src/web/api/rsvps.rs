@@ -10,8 +10,8 @@ use super::bodies::{MessageBody, RsvpBody};
 use super::fields::Fields;
 use super::{bearer, path_param, site};
 use crate::domain::rsvp::Reply;
-use crate::services::rsvps::{self, Answer, Entry, OwnAnswer};
 use crate::services::messages;
+use crate::services::rsvps::{self, Answer, Entry, OwnAnswer};
 use crate::web::error::Problem;
 
 /// An answer as it is given.
@@ -111,11 +111,8 @@ pub async fn create_rsvp(
     let forced = query.boolean("force_accept").value().unwrap_or(false);
     query.finish()?;
     let (answer, note) = new_answer(request_fields(request, false).await?)?;
-    let entry = if forced {
-        Entry::Forced(bearer(request).map(str::to_owned))
-    } else {
-        Entry::Ordinary
-    };
+    let entry =
+        if forced { Entry::Forced(bearer(request).map(str::to_owned)) } else { Entry::Ordinary };
     let id = path_param(request, "event_id");
     let submitted = rsvps::submit(site(depot)?, id, answer, note.as_deref(), entry).await?;
     response.status_code(StatusCode::CREATED);

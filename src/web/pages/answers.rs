@@ -32,9 +32,7 @@ pub async fn create_answer(
     let (site, client) = (site(depot)?, ClientInfo::of(depot));
     let id = path_param(request, "event_id");
     let given = match answer_of(&form) {
-        Ok((answer, note)) => {
-            rsvps::submit(site, id, answer, Some(&note), Entry::Ordinary).await
-        }
+        Ok((answer, note)) => rsvps::submit(site, id, answer, Some(&note), Entry::Ordinary).await,
         Err(error) => Err(error),
     };
     let error = match given {
@@ -222,7 +220,9 @@ pub(super) fn refusal(error: Error) -> Result<(StatusCode, FormErrors), Problem>
     match error {
         Error::Full => Ok((
             StatusCode::BAD_REQUEST,
-            on_answer("There are not enough places left for all of you. Bring fewer people, or choose Maybe."),
+            on_answer(
+                "There are not enough places left for all of you. Bring fewer people, or choose Maybe.",
+            ),
         )),
         Error::Closed => {
             Ok((StatusCode::FORBIDDEN, on_answer("The host takes no new answers any more.")))

@@ -25,7 +25,8 @@ pub async fn show_event(
 ) -> Result<(), Problem> {
     let site = site(depot)?;
     let client = ClientInfo::of(depot);
-    let view = events::view(site, path_param(request, "event_id"), None, client.is_person()).await?;
+    let view =
+        events::view(site, path_param(request, "event_id"), None, client.is_person()).await?;
     render(response, &event_page(site, &client, &view, AnswerForm::default()))
 }
 

@@ -9,8 +9,8 @@ pub mod organizer;
 mod show;
 
 use askama::Template;
-use salvo::http::header::{CONTENT_TYPE, HeaderValue, LOCATION};
 use salvo::http::StatusCode;
+use salvo::http::header::{CONTENT_TYPE, HeaderValue, LOCATION};
 use salvo::{Request, Response};
 
 use super::error::{Problem, v1_name};
@@ -35,7 +35,9 @@ fn see_other(response: &mut Response, path: &str) -> Result<(), Problem> {
 }
 
 /// The fields of a form, found by name; of a name that comes twice, the last.
-async fn form_fields(request: &mut Request) -> Result<impl Fn(&str) -> Option<String> + use<>, Problem> {
+async fn form_fields(
+    request: &mut Request,
+) -> Result<impl Fn(&str) -> Option<String> + use<>, Problem> {
     let data = request.form_data().await.map_err(Problem::from_body_error)?;
     let fields: std::collections::HashMap<String, String> =
         data.fields.iter().map(|(name, value)| (name.clone(), value.clone())).collect();

@@ -3,9 +3,7 @@
 use salvo::http::StatusCode;
 use salvo::{Depot, Request, Response, handler};
 
-use super::{
-    event_form, for_form, form_fields, is_new, page_number, render, see_other, show,
-};
+use super::{event_form, for_form, form_fields, is_new, page_number, render, see_other, show};
 use crate::domain::event::EventSummary;
 use crate::domain::message::{Audience, MessageKind};
 use crate::domain::rsvp::{Approval, Reply, Tally};
@@ -242,10 +240,9 @@ fn organizer_page(site: &Site, client: &ClientInfo, place: &Place, desk: &Desk) 
     let (share, key) =
         OrganizerPage::links(&client.absolute(&facts.href), &client.absolute(&place.base));
     let per_page = site.rules.admin_rows_per_page;
-    let list = place.filter.map_or_else(
-        || place.base.clone(),
-        |approval| format!("{}?show={approval}", place.base),
-    );
+    let list = place
+        .filter
+        .map_or_else(|| place.base.clone(), |approval| format!("{}?show={approval}", place.base));
     OrganizerPage {
         base: place.base.clone(),
         numbers: numbers(summary, &desk.tally),
@@ -332,9 +329,7 @@ fn guest_row(card: &GuestCard, summary: &EventSummary, now: jiff::Timestamp) -> 
             .iter()
             .rev()
             .filter(|message| told(message.kind))
-            .map(|message| {
-                show::message(message, &event.zone, Some(&rsvp.name))
-            })
+            .map(|message| show::message(message, &event.zone, Some(&rsvp.name)))
             .collect(),
         offers_pending: event.approval_required,
         offers_force: !has_seat && summary.seats_left().is_some_and(|left| left < rsvp.people()),

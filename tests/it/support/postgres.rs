@@ -27,7 +27,10 @@ fn server() -> &'static str {
                 .output()
                 .expect("bash runs");
             let error = String::from_utf8_lossy(&started.stderr);
-            assert!(started.status.success(), "{error}(OPENRSVP_TEST_SKIP_POSTGRES=1 does without)");
+            assert!(
+                started.status.success(),
+                "{error}(OPENRSVP_TEST_SKIP_POSTGRES=1 does without)"
+            );
             String::from_utf8_lossy(&started.stdout).trim().to_owned()
         })
     })
