@@ -11,6 +11,7 @@ use sha2::{Digest, Sha256};
 
 const SOURCE: &str = "assets/static";
 
+#[expect(clippy::disallowed_methods, reason = "Cargo tells where to write in the environment")]
 fn main() -> Result<(), Box<dyn Error>> {
     println!("cargo::rerun-if-changed={SOURCE}");
     println!("cargo::rerun-if-changed=build.rs");

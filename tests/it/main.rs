@@ -1,5 +1,7 @@
 //! Everything that is tested from outside: over HTTP, by the command line, on both databases.
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
 mod support;
 
 mod capacity;

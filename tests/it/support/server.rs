@@ -43,6 +43,7 @@ impl TestServer {
         server
     }
 
+    #[expect(clippy::disallowed_methods, reason = "how long this machine takes")]
     async fn wait_until_ready(&mut self, data_dir: &Path) {
         let client = super::client();
         let started = Instant::now();
