@@ -275,7 +275,7 @@ impl Layers {
         let instance = &mut config.instance;
         let file = instance.admin_token_file.clone();
         self.read_secret(&mut instance.admin_token, &file, "instance.admin_token")?;
-        if let Some((key, expected)) = config.faults(profile).into_iter().next() {
+        if let Some((key, expected)) = config.faults(profile).0.into_iter().next() {
             return Err(self.fault(key, &expected));
         }
         if let Some(url) = &mut config.server.base_url {

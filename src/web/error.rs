@@ -6,7 +6,7 @@ use std::fmt::Display;
 use salvo::http::header::{ACCEPT, CONTENT_TYPE, HeaderValue, RETRY_AFTER};
 use salvo::http::{ParseError, StatusCode};
 use salvo::{Depot, Request, Response, Writer, async_trait};
-use salvo_oapi::{Components, EndpointOutRegister, Operation, ToSchema};
+use salvo_oapi::{Components, EndpointOutRegister, Operation, RefOr, ToSchema};
 use serde::Serialize;
 
 use super::views;
@@ -196,11 +196,8 @@ impl Writer for Problem {
 
 impl EndpointOutRegister for Problem {
     fn register(components: &mut Components, operation: &mut Operation) {
-        let answers: [(
-            &str,
-            &str,
-            fn(&mut Components) -> salvo_oapi::RefOr<salvo_oapi::schema::Schema>,
-        ); 7] = [
+        type Schema = fn(&mut Components) -> RefOr<salvo_oapi::schema::Schema>;
+        let answers: [(&str, &str, Schema); 7] = [
             ("400", "Refused; the event may be full", DetailBody::to_schema),
             ("401", "No token came", DetailBody::to_schema),
             ("403", "The token does not open this, or the event is closed", DetailBody::to_schema),

@@ -4,7 +4,7 @@ use openrsvp::store::db::Engine;
 use serde_json::{Value, json};
 
 use crate::support::server::TestServer;
-use crate::support::{TestApp, TestDatabase, client, on_both, postgres};
+use crate::support::{TestDatabase, client, on_both, postgres};
 
 const CLIENTS: usize = 256;
 const SEATS: i64 = 5;

@@ -3,7 +3,7 @@
 use reqwest::{Method, StatusCode};
 use serde_json::json;
 
-use crate::support::{INSTANCE_TOKEN, TestApp, on_both};
+use crate::support::{INSTANCE_TOKEN, on_both};
 
 on_both! {
     async fn an_event_is_made_read_changed_and_deleted(app: &TestApp) {

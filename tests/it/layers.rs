@@ -33,14 +33,16 @@ fn code() -> Vec<(PathBuf, String)> {
     let mut found = Vec::new();
     sources(&root.join("src"), &mut found);
     assert!(found.len() > 30);
-    let without_comments = |text: String| {
+    let only_code = |text: String| {
+        let program = text.split("#[cfg(test)]").next().unwrap_or_default();
         let is_code = |line: &&str| !line.trim_start().starts_with("//");
-        text.lines().filter(is_code).collect::<Vec<_>>().join("\n")
+        program.lines().filter(is_code).collect::<Vec<_>>().join("\n")
     };
     found
         .into_iter()
+        .filter(|path| !["tests.rs", "samples.rs"].iter().any(|tests| path.ends_with(tests)))
         .map(|path| {
-            let text = without_comments(fs::read_to_string(&path).expect("read"));
+            let text = only_code(fs::read_to_string(&path).expect("read"));
             (path.strip_prefix(root).expect("inside").to_owned(), text)
         })
         .collect()

@@ -7,6 +7,7 @@ mod support;
 mod capacity;
 mod events;
 mod import;
+mod kill;
 mod layers;
 mod rsvps;
 mod store;

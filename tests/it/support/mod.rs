@@ -6,7 +6,6 @@ pub mod server;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use jiff::Timestamp;
 use openrsvp::app::{self, AppOptions, Running};
 use openrsvp::domain::clock::{Clock, Entropy};
 use openrsvp::domain::decay::Fading;
@@ -74,10 +73,6 @@ impl TestApp {
         if let Some(running) = self.running.take() {
             running.stop().await;
         }
-    }
-
-    pub fn now(&self) -> Timestamp {
-        self.clock.now()
     }
 
     pub fn request(&self, method: Method, path: &str) -> RequestBuilder {
