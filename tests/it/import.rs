@@ -37,6 +37,7 @@ impl Original {
     /// Changes the file, as an older revision or a fault would have it.
     fn change(&self, sql: &str) {
         let connection = Connection::open(self.path()).expect("opens");
+        connection.execute_batch("PRAGMA foreign_keys = OFF").expect("runs");
         connection.execute_batch(sql).expect("runs");
     }
 }
@@ -57,7 +58,14 @@ on_both! {
             let method = Method::from_bytes(text(request, "method").as_bytes()).expect("a method");
             let token = request["bearer"].as_str().unwrap_or_default();
             let body = request.get("body").cloned().unwrap_or(Value::Null);
-            let answer = app.send(method, text(request, "path"), token, body).await;
+            let path = text(request, "path");
+            let mut answer = app.send(method, path, token, body).await;
+            if text(request, "why") == "owner console" {
+                // The original showed every guest at once; here they come 25 a page.
+                for page in 2..=3 {
+                    answer.text += &app.get(&format!("{path}?page={page}"), "").await.text;
+                }
+            }
             check_known(request, &answer);
         }
     }

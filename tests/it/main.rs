@@ -9,5 +9,6 @@ mod events;
 mod import;
 mod kill;
 mod layers;
+mod pages;
 mod rsvps;
 mod store;

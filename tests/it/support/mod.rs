@@ -225,7 +225,7 @@ macro_rules! on_both {
         mod $name {
             use super::*;
 
-            async fn check($app: &TestApp) $body
+            async fn check($app: &$crate::support::TestApp) $body
 
             #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
             async fn sqlite() {
