@@ -186,7 +186,7 @@ impl Layers {
         let text = std::fs::read_to_string(path)
             .map_err(|error| ConfigError(format!("file {place}: cannot be read: {error}")))?;
         let table: Dict = toml::from_str(&text).map_err(|error| {
-            let line = error.span().map_or(0, |span| text[..span.start].lines().count().max(1));
+            let line = error.span().map_or(0, |span| text[..span.start].matches('\n').count() + 1);
             ConfigError(format!("file {place}, line {line}: {}", error.message()))
         })?;
         for (name, value) in table {
@@ -304,7 +304,7 @@ impl Layers {
             // Of a list, the error names the element.
             let key =
                 self.values.keys().find(|known| key.starts_with(known.as_str())).unwrap_or(&key);
-            self.fault(key, &expected)
+            self.fault(key, &in_words(&expected))
         })
     }
 
@@ -365,6 +365,22 @@ impl Layers {
             })
             .collect()
     }
+}
+
+/// A type as a person says it.
+fn in_words(expected: &str) -> String {
+    let expected = expected.trim_matches('`');
+    match expected {
+        "u16" => "a whole number from 0 to 65535",
+        "u32" | "u64" | "usize" => "a whole number from 0 up",
+        "i64" => "a whole number",
+        "f64" => "a number",
+        "bool" | "a boolean" => "true or false",
+        "a sequence" => "a list of texts",
+        "string" | "a string" | "path string" => "a text in quotes",
+        other => other,
+    }
+    .to_owned()
 }
 
 fn is_secret(key: &str) -> bool {

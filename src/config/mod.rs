@@ -6,6 +6,8 @@
 mod layers;
 mod legacy;
 mod secret;
+#[cfg(test)]
+mod tests;
 
 use std::collections::BTreeMap;
 use std::ops::RangeInclusive;

@@ -1,8 +1,8 @@
 //! Debian's Chromium behind its driver; one of each for each test.
 
 use std::io::{BufRead, BufReader};
-use std::path::{Path, PathBuf};
 use std::os::unix::process::CommandExt as _;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
 use fantoccini::elements::Element;
@@ -67,7 +67,8 @@ impl Look {
             },
         });
         if self.is_phone() {
-            let screen = json!({ "width": self.width, "height": 800, "pixelRatio": 2.0, "touch": true });
+            let screen =
+                json!({ "width": self.width, "height": 800, "pixelRatio": 2.0, "touch": true });
             options["mobileEmulation"] = json!({ "deviceMetrics": screen });
         }
         Capabilities::from_iter([("goog:chromeOptions".to_owned(), options)])
@@ -215,7 +216,11 @@ fn screenshots() -> PathBuf {
 struct DevTools(&'static str, Value);
 
 impl WebDriverCompatibleCommand for DevTools {
-    fn endpoint(&self, base: &url::Url, session: Option<&str>) -> Result<url::Url, url::ParseError> {
+    fn endpoint(
+        &self,
+        base: &url::Url,
+        session: Option<&str>,
+    ) -> Result<url::Url, url::ParseError> {
         base.join(&format!("session/{}/goog/cdp/execute", session.unwrap_or_default()))
     }
 
@@ -247,7 +252,9 @@ impl Driver {
         let port = lines
             .by_ref()
             .map_while(Result::ok)
-            .find_map(|line| line.split("successfully on port ").nth(1)?.trim_end_matches('.').parse().ok())
+            .find_map(|line| {
+                line.split("successfully on port ").nth(1)?.trim_end_matches('.').parse().ok()
+            })
             .expect("the driver tells its port");
         // Whatever else it says must not block it.
         std::thread::spawn(move || lines.count());
