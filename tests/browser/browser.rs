@@ -67,8 +67,10 @@ impl Look {
             },
         });
         if self.is_phone() {
+            // The driver's taps wait for a script; its clicks do not.
+            let touch = self.javascript;
             let screen =
-                json!({ "width": self.width, "height": 800, "pixelRatio": 2.0, "touch": true });
+                json!({ "width": self.width, "height": 800, "pixelRatio": 2.0, "touch": touch });
             options["mobileEmulation"] = json!({ "deviceMetrics": screen });
         }
         Capabilities::from_iter([("goog:chromeOptions".to_owned(), options)])
