@@ -2,6 +2,7 @@
 //! a [`Clock`] and an [`Entropy`], so a test can stop the one and repeat the other.
 
 use std::fmt;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use jiff::{SignedDuration, Timestamp};
@@ -65,9 +66,12 @@ fn to_microseconds(at: Timestamp) -> Timestamp {
     Timestamp::from_microsecond(at.as_microsecond()).unwrap_or(at)
 }
 
-/// Gives random bytes. Clones share one stream.
+/// Gives random bytes. Clones share one stream, and one count.
 #[derive(Clone)]
-pub struct Entropy(Stream);
+pub struct Entropy {
+    stream: Stream,
+    count: Arc<AtomicU32>,
+}
 
 #[derive(Clone)]
 enum Stream {
@@ -85,13 +89,14 @@ impl Entropy {
     /// The operating system's generator.
     #[must_use]
     pub fn system() -> Self {
-        Self(Stream::System)
+        Self { stream: Stream::System, count: Arc::default() }
     }
 
     /// The same bytes at every run; for tests and sample data, never for links.
     #[must_use]
     pub fn seeded(seed: u64) -> Self {
-        Self(Stream::Seeded(Arc::new(Mutex::new(Seeded { seed, block: 0 }))))
+        let seeded = Arc::new(Mutex::new(Seeded { seed, block: 0 }));
+        Self { stream: Stream::Seeded(seeded), count: Arc::default() }
     }
 
     /// Fills `bytes`.
@@ -100,7 +105,7 @@ impl Entropy {
     /// When the operating system has no randomness to give: without it no link would be secret.
     #[allow(clippy::disallowed_methods, reason = "the one place that reads randomness")]
     pub fn fill(&self, bytes: &mut [u8]) {
-        match &self.0 {
+        match &self.stream {
             Stream::System => getrandom::fill(bytes).expect("the system gives random bytes"),
             Stream::Seeded(seeded) => {
                 seeded.lock().unwrap_or_else(PoisonError::into_inner).fill(bytes);
@@ -109,9 +114,17 @@ impl Entropy {
     }
 }
 
+impl Entropy {
+    /// Counts the calls, to tell apart and put in order what is made in one instant.
+    #[must_use]
+    pub fn count(&self) -> u32 {
+        self.count.fetch_add(1, Ordering::Relaxed)
+    }
+}
+
 impl fmt::Debug for Entropy {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self.0 {
+        f.write_str(match self.stream {
             Stream::System => "Entropy(system)",
             Stream::Seeded(_) => "Entropy(seeded)",
         })
