@@ -73,7 +73,11 @@ impl Look {
                 json!({ "width": self.width, "height": 800, "pixelRatio": 2.0, "touch": touch });
             options["mobileEmulation"] = json!({ "deviceMetrics": screen });
         }
-        Capabilities::from_iter([("goog:chromeOptions".to_owned(), options)])
+        let logs = json!({ "browser": "ALL", "performance": "ALL" });
+        Capabilities::from_iter([
+            ("goog:chromeOptions".to_owned(), options),
+            ("goog:loggingPrefs".to_owned(), logs),
+        ])
     }
 }
 
@@ -81,7 +85,7 @@ impl Look {
 pub struct Browser {
     pub page: Client,
     pub look: Look,
-    base: String,
+    pub base: String,
     journey: &'static str,
     shots: std::cell::Cell<u32>,
     // Dropped in this order: the driver takes its browser along.
@@ -118,7 +122,9 @@ impl Browser {
         }
     }
 
+    /// Ends it, and looks for complaints of its pages and for requests to others.
     pub async fn close(mut self) {
+        crate::watch::assert_quiet(&self).await;
         self.page.clone().close().await.expect("the browser closes");
         self.driver.stop();
     }

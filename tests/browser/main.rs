@@ -10,3 +10,7 @@ mod support;
 mod axe;
 mod browser;
 mod journey;
+mod keyboard;
+mod refusals;
+mod watch;
+mod whole;
