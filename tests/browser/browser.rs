@@ -187,15 +187,32 @@ impl Browser {
         panic!("{selector} leads nowhere");
     }
 
-    /// Keeps a picture of the page, and looks for faults: accessibility, and anything that makes
-    /// the page scroll sideways.
-    pub async fn inspect(&self, what: &str) {
-        let number = self.shots.replace(self.shots.get() + 1);
-        let name = format!("{}-{number}-{what}-{}.png", self.journey, self.look.name());
+    /// Asks for the `light` or the `dark` colours.
+    async fn prefer(&self, scheme: &str) {
+        let features = json!({ "features": [{ "name": "prefers-color-scheme", "value": scheme }] });
+        let command = DevTools("Emulation.setEmulatedMedia", features);
+        self.page.issue_cmd(command).await.expect("the browser obeys");
+    }
+
+    async fn keep_picture(&self, name: &str) {
         let picture = self.page.screenshot().await.expect("a picture");
         let folder = screenshots();
         std::fs::create_dir_all(&folder).expect("a folder");
-        std::fs::write(folder.join(name), picture).expect("written");
+        std::fs::write(folder.join(format!("{name}.png")), picture).expect("written");
+    }
+
+    /// Keeps pictures of the page in both colours, and looks for faults: accessibility, and anything that makes
+    /// the page scroll sideways.
+    pub async fn inspect(&self, what: &str) {
+        let number = self.shots.replace(self.shots.get() + 1);
+        let name = format!("{}-{number}-{what}-{}", self.journey, self.look.name());
+        self.prefer("dark").await;
+        self.keep_picture(&format!("{name}-dark")).await;
+        if self.look.javascript {
+            crate::axe::check(self, &format!("{what}, dark")).await;
+        }
+        self.prefer("light").await;
+        self.keep_picture(&name).await;
         if self.look.javascript {
             crate::axe::check(self, what).await;
         } else {

@@ -19,6 +19,13 @@ async fn without_checks(browser: &Browser, form: &str) {
     browser.page.execute(&script, Vec::new()).await.expect("the script runs");
 }
 
+/// Without JavaScript a page that answers a form cannot be opened a second time to be looked at.
+async fn inspect(browser: &Browser, what: &str) {
+    if browser.look.javascript {
+        browser.inspect(what).await;
+    }
+}
+
 async fn refuse_event(browser: &Browser) {
     let title = "A very long table ".repeat(16);
     browser.go("/event/create").await;
@@ -30,7 +37,7 @@ async fn refuse_event(browser: &Browser) {
     assert!(browser.text(".errors").await.contains("Everything you typed is still here"));
     assert_eq!(value(browser, "#event-title").await.trim(), title.trim());
     assert_eq!(value(browser, "#event-location").await, "Lindenhof 4");
-    browser.inspect("title").await;
+    inspect(browser, "title").await;
 
     without_checks(browser, "form[data-event]").await;
     browser.fill("#event-title", "Summer table").await;
@@ -42,7 +49,7 @@ async fn refuse_event(browser: &Browser) {
     );
     assert_eq!(value(browser, "#event-start_time").await, "2026-06-13T19:00");
     assert_eq!(value(browser, "#event-end_time").await, "2026-06-13T18:00");
-    browser.inspect("end").await;
+    inspect(browser, "end").await;
 }
 
 /// Two guests reach for the last place.
@@ -57,7 +64,7 @@ async fn refuse_answer(browser: &Browser, app: &TestApp) {
     assert!(browser.text(".errors").await.contains("not enough places"));
     assert_eq!(value(browser, "#answer-name").await, "Bo");
     assert_eq!(value(browser, "#answer-note").await, "No nuts, please");
-    browser.inspect("full").await;
+    inspect(browser, "full").await;
     browser.click("label:has(input[value=maybe])").await;
     browser.follow(".answer-form [type=submit]").await;
     assert_eq!(browser.text("h1").await, "You might come");
