@@ -1,0 +1,158 @@
+//! How fast the release binary is, on a full site, beside two floors on the same machine: a bare
+//! hyper server that sends the same bytes, and a bare rusqlite loop that inserts the same rows.
+//!
+//! `cargo bench` runs it and writes the table to `target/bench.md`. Load and server share the
+//! machine, so the ratios of one run tell more than its numbers.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::disallowed_methods,
+    reason = "a benchmark measures, and ends where it cannot"
+)]
+
+mod floor;
+mod load;
+mod seed;
+mod server;
+
+use std::fmt::Write as _;
+use std::path::Path;
+use std::time::Duration;
+
+use load::Load;
+use server::{Engine, Server};
+
+/// Events and answers of the full site.
+const EVENTS: usize = 10_000;
+const RSVPS: usize = 200_000;
+/// Events of the small site.
+const FEW_EVENTS: usize = 100;
+
+#[tokio::main(flavor = "multi_thread", worker_threads = 2)]
+async fn main() {
+    let mut arguments = std::env::args().skip(1);
+    if arguments.next().as_deref() == Some("--floor") {
+        floor::serve(&arguments.next().unwrap()).await;
+        return;
+    }
+    let mut table = Table::new();
+    sqlite(&mut table).await;
+    postgres(&mut table).await;
+    println!("{}", table.text);
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/bench.md");
+    std::fs::write(&path, &table.text).unwrap();
+    println!("written to {}", path.display());
+}
+
+/// All measurements on SQLite, with the floors.
+async fn sqlite(table: &mut Table) {
+    let small = tempfile::tempdir().unwrap();
+    let few = seed::fill(&Engine::Sqlite(small.path().into()), FEW_EVENTS, FEW_EVENTS * 20).await;
+    let dir = tempfile::tempdir().unwrap();
+    let engine = Engine::Sqlite(dir.path().into());
+    let event = seed::fill(&engine, EVENTS, RSVPS).await;
+
+    let server = Server::start(&Engine::Sqlite(small.path().into())).await;
+    let with_few = Load::get(&server.address, &format!("/e/{few}")).run(&server).await;
+    drop(server);
+
+    let server = Server::start(&engine).await;
+    let start = server.first_answer;
+    let page = format!("/e/{event}");
+    let body = load::body_of(&server.address, &page).await;
+    let bare = floor::Process::start(&body).await;
+    let bytes = Load::get(&bare.address, "/").run(&bare).await;
+    drop(bare);
+    table.row("bare hyper, the event page's bytes", &bytes, None);
+    let with_many = Load::get(&server.address, &page).run(&server).await;
+    table.row("SQLite: event page", &with_many, Some(&bytes));
+    table.row("SQLite: event page, 100 events", &with_few, Some(&bytes));
+    reads(table, "SQLite", &server, &event, &bytes).await;
+    let groups = floor::insert_in_groups(dir.path(), &event);
+    table.plain("bare rusqlite, the same rows in groups of 64", groups);
+    let answers = Load::answers(&server.address, &event).run(&server).await;
+    table.plain("SQLite: POST …/rsvps, 64 clients", answers.per_second);
+    table.row("SQLite: POST …/rsvps, against the groups", &answers, None);
+    let _ = writeln!(
+        table.text,
+        "\n- event page against bare hyper: {:.2} (target 0.5)\n- answers against grouped inserts: {:.2} (target 0.5)\n\
+         - event page with {EVENTS} events against {FEW_EVENTS}: {:.2}\n- start to first answer: {} ms (target 100)\n\
+         - resident memory after the run: {} MB (target 60)\n",
+        with_many.per_second / bytes.per_second,
+        answers.per_second / groups,
+        with_many.per_second / with_few.per_second,
+        start.as_millis(),
+        server.resident_megabytes(),
+    );
+}
+
+async fn postgres(table: &mut Table) {
+    let cluster = server::Postgres::start();
+    let engine = Engine::Postgres(cluster.url.clone());
+    let event = seed::fill(&engine, EVENTS, RSVPS).await;
+    let server = Server::start(&engine).await;
+    table.header();
+    let page = Load::get(&server.address, &format!("/e/{event}")).run(&server).await;
+    table.row("PostgreSQL: event page", &page, None);
+    reads(table, "PostgreSQL", &server, &event, &page).await;
+    let answers = Load::answers(&server.address, &event).run(&server).await;
+    table.row("PostgreSQL: POST …/rsvps", &answers, None);
+}
+
+async fn reads(
+    table: &mut Table,
+    name: &str,
+    server: &Server,
+    event: &str,
+    beside: &load::Figures,
+) {
+    for (what, path) in [
+        ("home page", "/".to_owned()),
+        ("GET /api/v1/events/{id}", format!("/api/v1/events/{event}")),
+    ] {
+        let figures = Load::get(&server.address, &path).run(server).await;
+        table.row(&format!("{name}: {what}"), &figures, Some(beside));
+    }
+}
+
+/// The table as Markdown.
+struct Table {
+    text: String,
+}
+
+impl Table {
+    fn new() -> Self {
+        let mut table = Self {
+            text: format!(
+                "{EVENTS} events, {RSVPS} answers, {} connections\n\n",
+                load::CONNECTIONS
+            ),
+        };
+        table.header();
+        table
+    }
+
+    fn header(&mut self) {
+        self.text += "| what | a second | p50 ms | p99 ms | CPU µs each | against the first |\n| --- | --- | --- | --- | --- | --- |\n";
+    }
+
+    fn row(&mut self, what: &str, figures: &load::Figures, beside: Option<&load::Figures>) {
+        let ratio = beside.map_or_else(String::new, |floor| {
+            format!("{:.2}", figures.per_second / floor.per_second)
+        });
+        let ms = |time: Duration| time.as_secs_f64() * 1e3;
+        let line = format!(
+            "| {what} | {:.0} | {:.2} | {:.2} | {:.0} | {ratio} |",
+            figures.per_second,
+            ms(figures.p50),
+            ms(figures.p99),
+            figures.cpu_micros
+        );
+        println!("{line}");
+        self.text += &(line + "\n");
+    }
+
+    fn plain(&mut self, what: &str, per_second: f64) {
+        self.text += &format!("| {what} | {per_second:.0} | | | | |\n");
+    }
+}

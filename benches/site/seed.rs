@@ -1,0 +1,110 @@
+//! A full site: events with twenty answers each.
+
+use jiff::{SignedDuration, Timestamp};
+use openrsvp::domain::clock::{Clock, Entropy};
+use openrsvp::domain::decay::Fading;
+use openrsvp::domain::event::Event;
+use openrsvp::domain::id;
+use openrsvp::domain::rsvp::{Approval, Reply, Rsvp};
+use openrsvp::domain::token::{Token, hash};
+use openrsvp::services::{Error, Rules, Site};
+use openrsvp::store::{events, rsvps};
+
+use crate::server::Engine;
+
+const BATCH: usize = 500;
+
+/// Fills an empty database; gives back the id of one event.
+pub async fn fill(engine: &Engine, event_count: usize, rsvp_count: usize) -> String {
+    let rules = Rules {
+        fading: Fading::default(),
+        initial_event_score: 100.0,
+        initial_channel_score: 100.0,
+        events_per_page: 10,
+        admin_rows_per_page: 25,
+        max_companions: 5,
+        instance_token: hash("none"),
+    };
+    let site = openrsvp::app::open(&engine.store(), rules, Clock::system(), Entropy::seeded(7))
+        .await
+        .unwrap();
+    let now = site.clock.now();
+    let all: Vec<Event> = (0..event_count).map(|number| event(&site, number, now)).collect();
+    let ids: Vec<String> = all.iter().map(|event| event.id.clone()).collect();
+    for batch in all.chunks(BATCH) {
+        let (batch, fading) = (batch.to_vec(), site.rules.fading);
+        site.db
+            .write(move |tx| {
+                Box::pin(async move {
+                    for event in &batch {
+                        events::insert(tx, event, fading.unlisted_at(event)).await?;
+                    }
+                    Ok::<_, Error>(())
+                })
+            })
+            .await
+            .unwrap();
+    }
+    for start in (0..rsvp_count).step_by(BATCH) {
+        let batch: Vec<Rsvp> = (start..(start + BATCH).min(rsvp_count))
+            .map(|number| rsvp(&site, &ids[number % ids.len()], number, now))
+            .collect();
+        site.db
+            .write(move |tx| {
+                Box::pin(async move {
+                    for rsvp in &batch {
+                        rsvps::insert(tx, rsvp).await?;
+                    }
+                    Ok::<_, Error>(())
+                })
+            })
+            .await
+            .unwrap();
+    }
+    site.db.close().await;
+    ids[ids.len() / 2].clone()
+}
+
+fn event(site: &Site, number: usize, now: Timestamp) -> Event {
+    let hours = i64::try_from(number).unwrap() % 2000 - 200;
+    let starts_at = now + SignedDuration::from_hours(hours);
+    Event {
+        id: id::event_id(&site.entropy),
+        organizer_token: Token::generate(&site.entropy).hash(),
+        channel_id: None,
+        title: format!("Dinner number {number} in the garden"),
+        description: Some("The long table is back. Bring **one dish to share**.\n\n- Grill from 19:30\n- Music later".to_owned()),
+        starts_at,
+        ends_at: Some(starts_at + SignedDuration::from_hours(4)),
+        zone: "Europe/Berlin".to_owned(),
+        location: Some("Lindenhof 4, back garden".to_owned()),
+        is_private: false,
+        approval_required: false,
+        rsvps_closed: false,
+        rsvps_close_at: None,
+        capacity: None,
+        score: 100.0,
+        scored_at: now,
+        created_at: now,
+        modified_at: now,
+        accessed_at: now,
+        revision: 1,
+        sequence: 0,
+    }
+}
+
+fn rsvp(site: &Site, event: &str, number: usize, now: Timestamp) -> Rsvp {
+    Rsvp {
+        id: id::row_id(now, &site.entropy),
+        event_id: event.to_owned(),
+        token: Token::generate(&site.entropy).hash(),
+        name: format!("Guest {number}"),
+        pronouns: None,
+        reply: Reply::ALL[number % 3],
+        approval: Approval::Approved,
+        companions: i64::try_from(number % 3).unwrap(),
+        is_private: number.is_multiple_of(7),
+        created_at: now,
+        modified_at: now,
+    }
+}
