@@ -9,6 +9,8 @@ mod events;
 mod import;
 mod kill;
 mod layers;
+mod licences;
 mod pages;
 mod rsvps;
+mod schema;
 mod store;

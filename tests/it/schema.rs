@@ -1,0 +1,126 @@
+//! The schemas of both engines are one schema. The table that counts migrations is made of one text
+//! for both, and stands aside.
+
+use std::collections::BTreeMap;
+
+use openrsvp::store::db::{Db, Engine, StoreOptions};
+use rusqlite::Connection as Sqlite;
+use sqlx::{Connection as _, PgConnection, Row as _};
+
+use crate::support::{TestDatabase, postgres};
+
+/// Table and column, with what may stand in it and whether it may be empty.
+type Columns = BTreeMap<(String, String), (String, bool)>;
+
+async fn migrated(engine: Engine) -> TestDatabase {
+    let database = TestDatabase::new(engine).await;
+    let db = Db::open(&database.options).await.unwrap();
+    db.migrate("2026-06-01T12:00:00Z".parse().unwrap()).await.unwrap();
+    db.close().await;
+    database
+}
+
+fn open_sqlite(database: &TestDatabase) -> Sqlite {
+    let StoreOptions::Sqlite(options) = &database.options else { panic!("not SQLite") };
+    Sqlite::open(&options.path).unwrap()
+}
+
+async fn open_postgres(database: &TestDatabase) -> PgConnection {
+    let StoreOptions::Postgres(options) = &database.options else { panic!("not PostgreSQL") };
+    PgConnection::connect(&options.url).await.unwrap()
+}
+
+/// SQLite has no booleans: an integer that is checked to be 0 or 1 is one.
+fn sqlite_columns(connection: &Sqlite) -> Columns {
+    let sql = "SELECT t.name, c.name, c.type, c.\"notnull\", t.sql FROM sqlite_schema t, pragma_table_info(t.name) c
+        WHERE t.type = 'table' AND t.name NOT LIKE 'sqlite_%' AND t.name <> 'schema_migrations'";
+    let mut statement = connection.prepare(sql).unwrap();
+    let rows = statement.query_map([], |row| {
+        let (table, column): (String, String) = (row.get(0)?, row.get(1)?);
+        let (kind, not_null, created): (String, bool, String) =
+            (row.get(2)?, row.get(3)?, row.get(4)?);
+        let is_boolean = created.contains(&format!("CHECK ({column} IN (0, 1))"));
+        let kind = if is_boolean { "BOOLEAN".to_owned() } else { kind };
+        Ok(((table, column), (kind, not_null)))
+    });
+    rows.unwrap().map(Result::unwrap).collect()
+}
+
+async fn postgres_columns(connection: &mut PgConnection) -> Columns {
+    let sql = "SELECT table_name::text, column_name::text, data_type::text, is_nullable = 'NO', collation_name::text
+        FROM information_schema.columns WHERE table_schema = 'public' AND table_name <> 'schema_migrations'";
+    let rows = sqlx::query(sql).fetch_all(connection).await.unwrap();
+    rows.iter()
+        .map(|row| {
+            let (table, column): (String, String) = (row.get(0), row.get(1));
+            let kind: String = row.get(2);
+            if kind == "text" {
+                let collation: Option<String> = row.get(4);
+                assert_eq!(collation.as_deref(), Some("C"), "{table}.{column} sorts differently");
+            }
+            let kind = match kind.as_str() {
+                "text" => "TEXT",
+                "bigint" => "INTEGER",
+                "double precision" => "REAL",
+                "bytea" => "BLOB",
+                "boolean" => "BOOLEAN",
+                other => panic!("{table}.{column}: {other} is none of the shared kinds"),
+            };
+            ((table, column), (kind.to_owned(), row.get(3)))
+        })
+        .collect()
+}
+
+/// The indexes as columns in order; how they are called says nothing.
+fn without_names(definition: &str) -> String {
+    let columns = definition.split_once('(').expect("columns").1;
+    columns.replace([' ', '(', ')'], "").replace("USINGbtree", "").to_uppercase()
+}
+
+#[tokio::test]
+async fn both_engines_have_the_same_columns_and_indexes() {
+    if postgres::is_skipped() {
+        return;
+    }
+    let (one, other) = (migrated(Engine::Sqlite).await, migrated(Engine::Postgres).await);
+    let sqlite = open_sqlite(&one);
+    let mut postgres = open_postgres(&other).await;
+    let columns = sqlite_columns(&sqlite);
+    assert!(columns.len() > 40);
+    assert_eq!(columns, postgres_columns(&mut postgres).await);
+
+    let sql = "SELECT sql FROM sqlite_schema WHERE type = 'index' AND sql IS NOT NULL";
+    let mut statement = sqlite.prepare(sql).unwrap();
+    let rows = statement.query_map([], |row| row.get::<_, String>(0)).unwrap();
+    let mut sqlite_indexes: Vec<_> = rows.map(|row| without_names(&row.unwrap())).collect();
+    let sql = "SELECT pg_get_indexdef(i.indexrelid) FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid
+        JOIN pg_namespace n ON n.oid = c.relnamespace WHERE n.nspname = 'public' AND NOT i.indisunique";
+    let rows = sqlx::query(sql).fetch_all(&mut postgres).await.unwrap();
+    let mut postgres_indexes: Vec<_> = rows.iter().map(|row| without_names(row.get(0))).collect();
+    sqlite_indexes.sort();
+    postgres_indexes.sort();
+    assert_eq!(sqlite_indexes, postgres_indexes);
+}
+
+#[tokio::test]
+async fn sqlite_tables_are_strict_and_hold_their_references() {
+    let database = migrated(Engine::Sqlite).await;
+    let sqlite = open_sqlite(&database);
+    let sql = "SELECT COUNT(*) FROM pragma_table_list WHERE schema = 'main' AND type = 'table'
+        AND name NOT LIKE 'sqlite_%' AND name <> 'schema_migrations' AND NOT strict";
+    assert_eq!(sqlite.query_row(sql, [], |row| row.get::<_, i64>(0)).unwrap(), 0);
+    let mode: String = sqlite.query_row("PRAGMA journal_mode", [], |row| row.get(0)).unwrap();
+    assert_eq!(mode, "wal");
+}
+
+#[tokio::test]
+async fn a_schema_newer_than_the_program_is_refused() {
+    let database = migrated(Engine::Sqlite).await;
+    let sqlite = open_sqlite(&database);
+    sqlite.execute("UPDATE schema_migrations SET version = version + 1000", []).unwrap();
+    drop(sqlite);
+    let db = Db::open(&database.options).await.unwrap();
+    let refused = db.migrate("2026-06-01T12:00:00Z".parse().unwrap()).await.unwrap_err();
+    assert!(refused.to_string().contains("newer"), "{refused}");
+    db.close().await;
+}
