@@ -204,6 +204,13 @@ pub(super) async fn summary(tx: &mut Tx, id: &str) -> Result<EventSummary, Error
     events::summary(tx, id).await?.ok_or(Error::NotFound(Noun::Event))
 }
 
+/// What everybody may read of the messages about an event, newest first.
+pub(super) async fn announcements(tx: &mut Tx, id: &str) -> Result<Vec<Message>, Error> {
+    let mut announcements = messages::list_of_event(tx, id).await?;
+    announcements.retain(|message| message.audience == Audience::Public);
+    Ok(announcements)
+}
+
 /// An event as one person sees it.
 #[derive(Debug, Clone)]
 pub struct EventView {
@@ -238,8 +245,7 @@ pub async fn view(
                     access::holder(tx, &rules, &summary.event, token.as_deref()).await?;
                 let tally = rsvps::tally(tx, &id).await?;
                 let guests = rsvps::list_named(tx, &id).await?;
-                let mut announcements = messages::list_of_event(tx, &id).await?;
-                announcements.retain(|message| message.audience == Audience::Public);
+                let announcements = announcements(tx, &id).await?;
                 Ok::<_, Error>(EventView { summary, tally, guests, announcements, viewer, own })
             })
         })

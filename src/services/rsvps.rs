@@ -251,6 +251,8 @@ pub struct OwnAnswer {
     pub summary: EventSummary,
     /// What host and guest wrote to each other, newest first.
     pub messages: Vec<Message>,
+    /// What the host announced to everybody, newest first.
+    pub announcements: Vec<Message>,
 }
 
 /// The answer that `token` opens.
@@ -265,14 +267,20 @@ pub async fn view_own(
         .read(move |tx| {
             Box::pin(async move {
                 let rsvp = own(tx, &event_id, token.as_deref()).await?;
-                let summary = super::events::summary(tx, &event_id).await?;
-                let messages = conversation(tx, &rsvp.id).await?;
-                Ok::<_, Error>(OwnAnswer { rsvp, summary, messages })
+                own_answer(tx, rsvp).await
             })
         })
         .await?;
     super::events::touch_view(site, &own.summary);
     Ok(own)
+}
+
+/// An answer with all that its guest may read beside it.
+async fn own_answer(tx: &mut Tx, rsvp: Rsvp) -> Result<OwnAnswer, Error> {
+    let summary = super::events::summary(tx, &rsvp.event_id).await?;
+    let messages = conversation(tx, &rsvp.id).await?;
+    let announcements = super::events::announcements(tx, &rsvp.event_id).await?;
+    Ok(OwnAnswer { rsvp, summary, messages, announcements })
 }
 
 /// The answer that `token` opens at this event.
@@ -325,9 +333,7 @@ pub async fn edit_own(
                     }
                     record_note(tx, &site_in, &rsvp, note).await?;
                 }
-                let summary = super::events::summary(tx, &event_id).await?;
-                let messages = conversation(tx, &rsvp.id).await?;
-                Ok::<_, Error>(OwnAnswer { rsvp, summary, messages })
+                own_answer(tx, rsvp).await
             })
         })
         .await?;

@@ -76,7 +76,7 @@ async fn approve(host: &Browser) {
 }
 
 async fn travel(look: Look) {
-    let patience = std::time::Duration::from_secs(90);
+    let patience = std::time::Duration::from_secs(240);
     tokio::time::timeout(patience, go_through(look)).await.expect("it ends in time");
 }
 

@@ -78,6 +78,14 @@ on_both! {
         app.form(&act("note"), &[("content", "Sings well")]).await;
         assert!(app.get(&host, "").await.text.contains("Sings well"));
         assert!(!app.get(&own, "").await.text.contains("Sings well"));
+        for (audience, is_read) in [("public", true), ("admin", false)] {
+            let news = format!("News for {audience}");
+            app.form(&format!("{host}/messages"), &[("content", &news), ("visibility", audience)]).await;
+            for page in [event.page(""), own.clone()] {
+                assert_eq!(app.get(&page, "").await.text.contains(&news), is_read, "{page}");
+            }
+            assert!(app.get(&host, "").await.text.contains(&news));
+        }
         let fresh = app.form(&act("link"), &[]).await;
         assert_eq!(fresh.status, StatusCode::OK);
         let link = value_of(&fresh, "#fresh-link");

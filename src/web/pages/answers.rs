@@ -5,7 +5,7 @@ use salvo::{Depot, Request, Response, handler};
 
 use super::events::event_page;
 use super::{for_form, form_fields, is_new, render, see_other, show};
-use crate::domain::event::Viewer;
+use crate::domain::event::{EventSummary, Viewer};
 use crate::domain::message::{Message, MessageKind};
 use crate::domain::rsvp::Reply;
 use crate::domain::text::{clean_block, clean_line};
@@ -42,9 +42,9 @@ pub async fn create_answer(
         }
         Err(error) => error,
     };
-    let (status, errors) = refusal(error)?;
-    form.errors = errors;
     let view = events::view(site, id, None, false).await?;
+    let (status, errors) = refusal(error, &view.summary)?;
+    form.errors = errors;
     response.status_code(status);
     render(response, &event_page(site, &client, &view, form))
 }
@@ -97,9 +97,9 @@ pub async fn update_own_answer(
         }
         Err(error) => error,
     };
-    let (status, errors) = refusal(error)?;
-    form.errors = errors;
     let own = rsvps::view_own(site, &place.event, Some(&place.token)).await?;
+    let (status, errors) = refusal(error, &own.summary)?;
+    form.errors = errors;
     response.status_code(status);
     render(response, &manage_page(site, &place, &own, Some(form), None))
 }
@@ -189,6 +189,7 @@ fn manage_page(
         state: AnswerState::of(rsvp.reply, rsvp.approval, rsvp.people(), reason),
         answer: show::edit_block(summary, &site.rules, rsvp, place.base.clone(), form, now),
         messages: own.messages.iter().rev().map(|m| show::message(m, zone, None)).collect(),
+        announcements: own.announcements.iter().map(|m| show::message(m, zone, None)).collect(),
         message: MessageForm::default(),
         link: KeepLink::new("own-link", "Copy your link", &place.url),
         base: place.base.clone(),
@@ -215,9 +216,16 @@ pub(super) fn answer_of(form: &AnswerForm) -> Result<(Answer, String), Error> {
 }
 
 /// What a refused answer means for its form: everything typed is kept there.
-pub(super) fn refusal(error: Error) -> Result<(StatusCode, FormErrors), Problem> {
+pub(super) fn refusal(
+    error: Error,
+    summary: &EventSummary,
+) -> Result<(StatusCode, FormErrors), Problem> {
     let on_answer = |message: &str| vec![("attendance_status", message.to_owned())];
     match error {
+        Error::Full if summary.seats_left() == Some(0) => Ok((
+            StatusCode::BAD_REQUEST,
+            on_answer("There is no place left. Choose Maybe, and look again later."),
+        )),
         Error::Full => Ok((
             StatusCode::BAD_REQUEST,
             on_answer(

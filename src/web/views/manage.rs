@@ -18,6 +18,8 @@ pub struct ManagePage {
     pub answer: AnswerBlock,
     /// What host and guest wrote, oldest first.
     pub messages: Vec<MessageView>,
+    /// What the host announced to everybody, newest first.
+    pub announcements: Vec<MessageView>,
     /// The form that writes to the host.
     pub message: MessageForm,
     /// The guest's link.
@@ -57,6 +59,7 @@ mod tests {
             message("You", "We bring cordial.\nAnd a blanket."),
             message("The host", "Lovely, thank you."),
         ];
+        talk.announcements = vec![message("The host", "It may rain: we have a tent now.")];
         let mut refused = page(Reply::Yes, Approval::Pending);
         refused.message.errors = vec![("content", "Write something first.".to_owned())];
         refused.answer.form.errors = vec![("name", "Tell the host who you are.".to_owned())];
