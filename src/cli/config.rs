@@ -1,6 +1,7 @@
 //! `config show`: what holds, and why.
 
 use std::collections::BTreeMap;
+use std::io::Write as _;
 
 use anyhow::Result;
 use serde_json::json;
@@ -23,6 +24,7 @@ pub(super) struct Args {
 
 /// Prints every effective value with where it came from; secrets are masked.
 pub(super) fn show(loaded: &Loaded, args: &Args) -> Result<()> {
+    let mut out = std::io::stdout().lock();
     if args.json {
         let settings: BTreeMap<_, _> = loaded
             .settings
@@ -32,22 +34,18 @@ pub(super) fn show(loaded: &Loaded, args: &Args) -> Result<()> {
                 (&setting.key, json!({ "value": setting.value, "origin": origin }))
             })
             .collect();
-        println!(
-            "{}",
-            serde_json::to_string_pretty(
-                &json!({ "profile": loaded.profile, "settings": settings })
-            )?
-        );
+        let shown = json!({ "profile": loaded.profile, "settings": settings });
+        writeln!(out, "{}", serde_json::to_string_pretty(&shown)?)?;
         return Ok(());
     }
-    println!("profile = {}", serde_json::to_string(&loaded.profile)?);
+    writeln!(out, "profile = {}", serde_json::to_string(&loaded.profile)?)?;
     let line = |setting: &crate::config::Setting| match &setting.value {
         serde_json::Value::Null => format!("{} is not set", setting.key),
         value => format!("{} = {value}", setting.key),
     };
     let width = loaded.settings.iter().map(|s| line(s).chars().count()).max().unwrap_or(0).min(60);
     for setting in &loaded.settings {
-        println!("{:width$}  # {}", line(setting), setting.origin);
+        writeln!(out, "{:width$}  # {}", line(setting), setting.origin)?;
     }
     Ok(())
 }

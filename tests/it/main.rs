@@ -5,6 +5,7 @@
 mod support;
 
 mod capacity;
+mod cli;
 mod events;
 mod import;
 mod kill;
