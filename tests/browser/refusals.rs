@@ -61,7 +61,7 @@ async fn refuse_answer(browser: &Browser, app: &TestApp) {
     browser.fill("#answer-note", "No nuts, please").await;
     app.answer(&event, "Ana", json!({})).await;
     browser.follow(".answer-form [type=submit]").await;
-    assert!(browser.text(".errors").await.contains("not enough places"));
+    assert!(browser.text(".errors").await.contains("no place left"));
     assert_eq!(value(browser, "#answer-name").await, "Bo");
     assert_eq!(value(browser, "#answer-note").await, "No nuts, please");
     inspect(browser, "full").await;
