@@ -145,6 +145,18 @@ impl EventSummary {
     pub fn seats_left(&self) -> Option<i64> {
         self.event.capacity.map(|capacity| (capacity - self.headcount.seated).max(0))
     }
+
+    /// Seats left as the public may know: people who wait for the organizer's approval hold seats,
+    /// yet nobody else is to learn of them.
+    #[must_use]
+    pub fn public_seats_left(&self) -> Option<i64> {
+        let shown = if self.event.approval_required {
+            self.headcount.approved
+        } else {
+            self.headcount.seated
+        };
+        self.event.capacity.map(|capacity| (capacity - shown).max(0))
+    }
 }
 
 /// Who looks at an event, as far as their link tells.

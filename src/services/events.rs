@@ -13,6 +13,7 @@ use crate::domain::event::{
 use crate::domain::id;
 use crate::domain::message::{Audience, Message};
 use crate::domain::rsvp::{Rsvp, Tally};
+use crate::domain::text;
 use crate::domain::token::Token;
 use crate::store::db::Tx;
 use crate::store::events::Starts;
@@ -78,7 +79,7 @@ impl EventDetails {
     /// it is: imported ones can be longer than what may be written today.
     fn errors(&self, before: Option<&Event>) -> Vec<FieldError> {
         let mut errors = Vec::new();
-        if self.title.trim().is_empty() {
+        if text::is_blank(&self.title) && before.is_none_or(|event| event.title != self.title) {
             errors.push(FieldError::new(Field::Title, "Give the event a title."));
         }
         let texts = [

@@ -7,6 +7,7 @@ use super::error::Noun;
 use super::{Error, Field, FieldError, Site};
 use crate::domain::id;
 use crate::domain::message::{Audience, CONTENT_MAX, Message, MessageKind};
+use crate::domain::text;
 use crate::store::db::Tx;
 use crate::store::{events, messages, rsvps};
 
@@ -24,7 +25,7 @@ pub struct NewMessage {
 /// The content as it is kept, or why it cannot be.
 pub(super) fn checked(field: Field, content: &str) -> Result<String, Error> {
     let content = content.trim();
-    if content.is_empty() {
+    if text::is_blank(content) {
         return Err(FieldError::new(field, "Write a message first.").into());
     }
     if content.chars().count() > CONTENT_MAX {

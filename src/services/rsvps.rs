@@ -10,6 +10,7 @@ use crate::domain::event::{Event, EventSummary};
 use crate::domain::id;
 use crate::domain::message::{self, Audience, CONTENT_MAX, Message, MessageKind};
 use crate::domain::rsvp::{Approval, NAME_MAX, PRONOUNS_MAX, Reply, Rsvp};
+use crate::domain::text;
 use crate::domain::token::{Token, hash};
 use crate::store::db::Tx;
 use crate::store::{events, messages, rsvps};
@@ -49,7 +50,7 @@ impl Answer {
         let name_kept = before.is_some_and(|rsvp| rsvp.name == self.name);
         if !name_kept {
             self.name = self.name.trim().to_owned();
-            if self.name.is_empty() {
+            if text::is_blank(&self.name) {
                 errors.push(FieldError::new(Field::Name, "Tell the host your name."));
             } else if self.name.chars().count() > NAME_MAX {
                 let message = format!("A name can have at most {NAME_MAX} characters.");
@@ -234,7 +235,7 @@ pub(super) async fn record_forced(
 
 /// A guest's note as it is kept; a blank one is none.
 fn note_of(note: Option<&str>) -> Result<Option<String>, Error> {
-    let note = note.map(str::trim).filter(|note| !note.is_empty());
+    let note = note.map(str::trim).filter(|note| !text::is_blank(note));
     if note.is_some_and(|note| note.chars().count() > CONTENT_MAX) {
         let message = format!("A note can have at most {CONTENT_MAX} characters.");
         return Err(FieldError::new(Field::Note, message).into());

@@ -7,6 +7,7 @@ mod support;
 mod capacity;
 mod cli;
 mod events;
+mod faults;
 mod import;
 mod kill;
 mod layers;

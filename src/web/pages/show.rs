@@ -40,7 +40,7 @@ pub(super) fn facts(summary: &EventSummary, viewer: Viewer, now: Timestamp) -> E
 /// Whether an event takes answers, and how many.
 pub(super) fn openness(summary: &EventSummary, now: Timestamp) -> Openness {
     let event = &summary.event;
-    match summary.seats_left() {
+    match summary.public_seats_left() {
         _ if event.over_at() <= now && event.is_closed(now) => Openness::Over,
         _ if event.is_closed(now) => Openness::Closed,
         Some(0) => Openness::Full,
@@ -82,7 +82,7 @@ pub(super) fn edit_block(
     let holds_no_seat = own.reply != Reply::Yes;
     AnswerBlock {
         action,
-        is_coming_barred: holds_no_seat && summary.seats_left() == Some(0),
+        is_coming_barred: holds_no_seat && summary.public_seats_left() == Some(0),
         companions_max: rules.max_companions.max(own.companions),
         is_edit: true,
         ..answer_block(summary, rules, form, now)

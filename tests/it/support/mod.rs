@@ -52,7 +52,7 @@ pub struct TestApp {
     pub base: String,
     pub running: Option<Running>,
     client: reqwest::Client,
-    _database: TestDatabase,
+    database: TestDatabase,
 }
 
 impl TestApp {
@@ -61,7 +61,12 @@ impl TestApp {
         let clock = Clock::frozen(NOW.parse().expect("a time"));
         let running = start(&database.options, clock.clone()).await;
         let base = format!("http://{}", running.address);
-        Self { clock, base, running: Some(running), client: client(), _database: database }
+        Self { clock, base, running: Some(running), client: client(), database }
+    }
+
+    /// Where its database is.
+    pub fn options(&self) -> &StoreOptions {
+        &self.database.options
     }
 
     /// The running program.
