@@ -8,6 +8,7 @@ use figment::providers::Serialized;
 use figment::value::{Dict, Num, Tag, Value};
 
 use super::legacy::{Legacy, legacy};
+use super::valid::in_words;
 use super::{Config, Profile, Secret};
 
 const PREFIX: &str = "OPENRSVP_";
@@ -101,7 +102,10 @@ impl Sources {
         for path in self.paths() {
             layers.file(&path)?;
         }
-        for (name, text) in &self.variables {
+        // In one layer, a name of this program wins over a flat one of the original.
+        let (sectioned, flat): (Vec<_>, Vec<_>) =
+            self.variables.iter().partition(|(name, _)| name.contains("__"));
+        for (name, text) in flat.into_iter().chain(sectioned) {
             layers.variable(name, text)?;
         }
         for (key, text) in &self.flags {
@@ -187,9 +191,12 @@ impl Layers {
             .map_err(|error| ConfigError(format!("file {place}: cannot be read: {error}")))?;
         let table: Dict = toml::from_str(&text).map_err(|error| {
             let line = error.span().map_or(0, |span| text[..span.start].matches('\n').count() + 1);
-            ConfigError(format!("file {place}, line {line}: {}", error.message()))
+            let what = error.message().lines().collect::<Vec<_>>().join(", ");
+            ConfigError(format!("file {place}, line {line}: {what}"))
         })?;
-        for (name, value) in table {
+        let (sections, flat): (Vec<_>, Vec<_>) =
+            table.into_iter().partition(|(_, value)| matches!(value, Value::Dict(..)));
+        for (name, value) in flat.into_iter().chain(sections) {
             let origin = Origin::File(path.to_owned());
             match (value, legacy(&name)) {
                 (Value::Dict(_, keys), _) => {
@@ -275,7 +282,7 @@ impl Layers {
         let instance = &mut config.instance;
         let file = instance.admin_token_file.clone();
         self.read_secret(&mut instance.admin_token, &file, "instance.admin_token")?;
-        if let Some((key, expected)) = config.faults(profile).0.into_iter().next() {
+        if let Some((key, expected)) = config.first_fault(profile) {
             return Err(self.fault(key, &expected));
         }
         if let Some(url) = &mut config.server.base_url {
@@ -301,14 +308,23 @@ impl Layers {
                 Some(other) => other.to_string(),
                 None => String::new(),
             };
-            // Of a list, the error names the element.
-            let key =
-                self.values.keys().find(|known| key.starts_with(known.as_str())).unwrap_or(&key);
+            // Of a list or a table, the error may name what is inside it.
+            let inside = |known: &&String| {
+                key.strip_prefix(known.as_str())
+                    .is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+            };
+            let key = self.values.keys().find(inside).unwrap_or(&key);
             self.fault(key, &in_words(&expected))
         })
     }
 
     fn fault(&self, key: &str, expected: &str) -> ConfigError {
+        let by_file = format!("{key}_file");
+        if let Some((_, origin)) = self.values.get(&by_file) {
+            return ConfigError(format!(
+                "{origin}: {by_file}: found a value that is kept secret, expected {expected}"
+            ));
+        }
         let Some((value, origin)) = self.values.get(key) else {
             return ConfigError(format!("{key}: not set, expected {expected}"));
         };
@@ -365,22 +381,6 @@ impl Layers {
             })
             .collect()
     }
-}
-
-/// A type as a person says it.
-fn in_words(expected: &str) -> String {
-    let expected = expected.trim_matches('`');
-    match expected {
-        "u16" => "a whole number from 0 to 65535",
-        "u32" | "u64" | "usize" => "a whole number from 0 up",
-        "i64" => "a whole number",
-        "f64" => "a number",
-        "bool" | "a boolean" => "true or false",
-        "a sequence" => "a list of texts",
-        "string" | "a string" | "path string" => "a text in quotes",
-        other => other,
-    }
-    .to_owned()
 }
 
 fn is_secret(key: &str) -> bool {

@@ -2,7 +2,7 @@
 //! upper case behind `OPENRSVP_` in the environment.
 
 /// A flat key of the original and the key it means.
-const KEYS: [(&str, &str); 20] = [
+pub(super) const KEYS: [(&str, &str); 20] = [
     ("admin_events_per_page", "events.admin_events_per_page"),
     ("app_host", "server.host"),
     ("app_port", "server.port"),

@@ -8,9 +8,8 @@ mod legacy;
 mod secret;
 #[cfg(test)]
 mod tests;
+mod valid;
 
-use std::collections::BTreeMap;
-use std::ops::RangeInclusive;
 use std::path::PathBuf;
 
 use ipnet::IpNet;
@@ -262,119 +261,6 @@ impl Config {
         }
         config
     }
-
-    /// Every value that cannot be used: its key, and what is expected.
-    fn faults(&self, profile: Profile) -> Faults {
-        let mut faults = Faults::default();
-        self.server.check(&mut faults);
-        self.database.check(profile, &mut faults);
-        self.events.check(&mut faults);
-        self.fading.check(&mut faults);
-        let token = self.instance.admin_token.as_ref();
-        faults.unless(
-            token.is_none_or(|token| token.reveal().len() >= 16),
-            "instance.admin_token",
-            "at least 16 characters",
-        );
-        let scheduler = &self.scheduler;
-        faults.outside(1..=168, scheduler.decay_interval_hours, "scheduler.decay_interval_hours");
-        faults.outside(1..=8760, scheduler.vacuum_hours, "scheduler.vacuum_hours");
-        faults
-    }
-}
-
-/// Keys whose values cannot be used, with what is expected; of one key the first.
-#[derive(Debug, Default)]
-struct Faults(BTreeMap<&'static str, String>);
-
-impl Faults {
-    fn unless(&mut self, holds: bool, key: &'static str, expected: &str) {
-        if !holds {
-            self.0.entry(key).or_insert_with(|| expected.to_owned());
-        }
-    }
-
-    fn outside<T: PartialOrd + std::fmt::Display>(
-        &mut self,
-        range: RangeInclusive<T>,
-        value: T,
-        key: &'static str,
-    ) {
-        let expected = format!("{} to {}", range.start(), range.end());
-        self.unless(range.contains(&value), key, &expected);
-    }
-}
-
-impl Server {
-    fn check(&self, faults: &mut Faults) {
-        faults.unless(
-            base_url_holds(self.base_url.as_deref()),
-            "server.base_url",
-            "an address such as https://rsvp.example.org, without a path",
-        );
-        faults.unless(
-            self.networks().is_some(),
-            "server.trusted_proxies",
-            "networks such as [\"10.0.0.0/8\", \"192.0.2.7\"]",
-        );
-        faults.outside(1..=600, self.request_timeout_seconds, "server.request_timeout_seconds");
-        faults.outside(0..=600, self.shutdown_grace_seconds, "server.shutdown_grace_seconds");
-        faults.outside(32_768..=16_777_216, self.max_body_bytes, "server.max_body_bytes");
-    }
-}
-
-impl Database {
-    fn check(&self, profile: Profile, faults: &mut Faults) {
-        let url = self.url.as_ref().map(Secret::reveal);
-        let schemes = ["postgres://", "postgresql://"];
-        faults.unless(
-            url.is_none_or(|url| schemes.iter().any(|scheme| url.starts_with(scheme))),
-            "database.url",
-            "postgres://user:password@host/database",
-        );
-        faults.unless(
-            profile == Profile::Single || url.is_some(),
-            "database.url",
-            "the address of a PostgreSQL database: the profile cluster needs one",
-        );
-        faults.outside(1..=64, self.readers, "database.readers");
-        faults.outside(1..=1000, self.max_connections, "database.max_connections");
-        faults.outside(1..=300, self.acquire_timeout_seconds, "database.acquire_timeout_seconds");
-        faults.outside(
-            1..=3600,
-            self.statement_timeout_seconds,
-            "database.statement_timeout_seconds",
-        );
-    }
-}
-
-impl Events {
-    fn check(&self, faults: &mut Faults) {
-        faults.outside(1..=50, self.events_per_page, "events.events_per_page");
-        faults.outside(1..=200, self.admin_events_per_page, "events.admin_events_per_page");
-        faults.outside(0.0..=100.0, self.initial_event_score, "events.initial_event_score");
-        faults.outside(0.0..=100.0, self.initial_channel_score, "events.initial_channel_score");
-        faults.outside(0..=50, self.max_companions, "events.max_companions");
-    }
-}
-
-impl Fading {
-    fn check(&self, faults: &mut Faults) {
-        faults.unless(
-            self.decay_factor > 0.0 && self.decay_factor <= 1.0,
-            "fading.decay_factor",
-            "more than 0, at most 1",
-        );
-        faults.outside(0.0..=100.0, self.hide_threshold, "fading.hide_threshold");
-        faults.outside(0.0..=100.0, self.delete_threshold, "fading.delete_threshold");
-        for (key, days) in [
-            ("fading.hide_after_days", self.hide_after_days),
-            ("fading.delete_after_days", self.delete_after_days),
-            ("fading.delete_grace_days_after_end", self.delete_grace_days_after_end),
-        ] {
-            faults.outside(0..=36_500, days, key);
-        }
-    }
 }
 
 impl Server {
@@ -388,16 +274,4 @@ impl Server {
         };
         self.trusted_proxies.iter().map(network).collect()
     }
-}
-
-fn base_url_holds(base_url: Option<&str>) -> bool {
-    let Some(text) = base_url else { return true };
-    url::Url::parse(text).is_ok_and(|url| {
-        matches!(url.scheme(), "http" | "https")
-            && url.host().is_some()
-            && matches!(url.path(), "" | "/")
-            && url.query().is_none()
-            && url.fragment().is_none()
-            && url.username().is_empty()
-    })
 }

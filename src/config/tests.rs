@@ -194,3 +194,150 @@ fn the_originals_names_are_understood() {
     assert_eq!((config.server.port, config.events.events_per_page), (9001, 20));
     assert!(!config.fading.protect_upcoming_events);
 }
+
+fn refusal(text: &str) -> String {
+    let line = in_file(text).expect_err(text).to_string();
+    assert!(!line.contains('\n'), "{line}");
+    line
+}
+
+#[test]
+fn every_flat_name_means_a_key_that_exists() {
+    let known = Sources::default().load().expect("defaults hold").settings;
+    for (flat, key) in legacy::KEYS {
+        assert!(known.iter().any(|setting| setting.key == key), "{flat} means {key}");
+        let name = format!("OPENRSVP_{}", flat.to_uppercase());
+        let value = match key {
+            "scheduler.enabled" | "fading.protect_upcoming_events" => "0",
+            "fading.decay_factor" => "1",
+            _ => "7",
+        };
+        let loaded = variables(&[(&name, value)]).load().expect(flat);
+        let setting = loaded.settings.iter().find(|setting| setting.key == key).expect(key);
+        assert_eq!(setting.origin, Origin::Variable(name));
+    }
+}
+
+#[test]
+fn new_names_win_over_flat_ones_in_one_layer() {
+    let config = in_file("zz = 1\n").expect_err("unknown").to_string();
+    assert!(config.contains("unknown key zz"), "{config}");
+    let text =
+        "sqlite_vacuum_hours = 6\napp_port = 1\n[scheduler]\nvacuum_hours = 7\n[server]\nport = 2";
+    let config = in_file(text).expect("valid").config;
+    assert_eq!((config.scheduler.vacuum_hours, config.server.port), (7, 2));
+    let pairs = [("OPENRSVP_DATABASE__DATA_DIR", "new"), ("OPENRSVP_DATA_DIR", "old")];
+    let config = variables(&pairs).load().expect("valid").config;
+    assert_eq!(config.database.data_dir, Path::new("new"));
+}
+
+#[test]
+fn bounds_hold() {
+    for (section, key, good, bad) in [
+        ("server", "request_timeout_seconds", ["1", "600"], ["0", "601"]),
+        ("server", "shutdown_grace_seconds", ["0", "600"], ["-1", "601"]),
+        ("server", "max_body_bytes", ["32768", "16777216"], ["32767", "16777217"]),
+        ("server", "port", ["0", "65535"], ["-1", "65536"]),
+        (
+            "server",
+            "base_url",
+            ["\"http://a:8\"", "\"https://b.c/\""],
+            ["\"ftp://a\"", "\"https://a/b\""],
+        ),
+        (
+            "server",
+            "trusted_proxies",
+            ["[]", "[\"::1\", \"10.0.0.0/8\"]"],
+            ["[\"x\"]", "[\"10.0.0.0/33\"]"],
+        ),
+        (
+            "database",
+            "url",
+            ["\"postgres://a/b\"", "\"postgresql://a/b\""],
+            ["\"mysql://a/b\"", "\"\""],
+        ),
+        ("database", "readers", ["1", "64"], ["0", "65"]),
+        ("database", "max_connections", ["1", "1000"], ["0", "1001"]),
+        ("database", "acquire_timeout_seconds", ["1", "300"], ["0", "301"]),
+        ("database", "statement_timeout_seconds", ["1", "3600"], ["0", "3601"]),
+        (
+            "instance",
+            "admin_token",
+            ["\"0123456789abcdef\"", "\"0123456789abcdefg\""],
+            ["\"0123456789abcde\"", "\"\""],
+        ),
+        ("events", "events_per_page", ["1", "50"], ["0", "51"]),
+        ("events", "admin_events_per_page", ["1", "200"], ["0", "201"]),
+        ("events", "initial_event_score", ["0", "100"], ["-0.1", "100.1"]),
+        ("events", "initial_channel_score", ["0.0", "100.0"], ["-1", "nan"]),
+        ("events", "max_companions", ["0", "50"], ["-1", "51"]),
+        ("fading", "decay_factor", ["0.01", "1"], ["0", "1.01"]),
+        ("fading", "hide_threshold", ["0", "100"], ["-1", "101"]),
+        ("fading", "delete_threshold", ["0", "100"], ["-1", "inf"]),
+        ("fading", "hide_after_days", ["0", "36500"], ["-1", "36501"]),
+        ("fading", "delete_after_days", ["0", "36500"], ["-1", "36501"]),
+        ("fading", "delete_grace_days_after_end", ["0", "36500"], ["-1", "36501"]),
+        ("scheduler", "decay_interval_hours", ["1", "168"], ["0", "169"]),
+        ("scheduler", "vacuum_hours", ["1", "8760"], ["0", "8761"]),
+        (
+            "log",
+            "level",
+            ["\"OFF\"", "\"warn,openrsvp::web=debug\""],
+            ["\"inof\"", "\"openrsvp=loud\""],
+        ),
+        ("log", "format", ["\"text\"", "\"json\""], ["\"xml\"", "1"]),
+    ] {
+        let text = |value: &str| format!("[{section}]\n{key} = {value}\n");
+        for value in good {
+            assert!(in_file(&text(value)).is_ok(), "{}", text(value));
+        }
+        for value in bad {
+            let line = refusal(&text(value));
+            assert!(line.contains(&format!("openrsvp.toml: {section}.{key}: found ")), "{line}");
+        }
+    }
+}
+
+#[test]
+fn what_is_expected_is_said_in_words() {
+    for setting in Sources::default().load().expect("defaults hold").settings {
+        let (section, key) = setting.key.split_once('.').expect("a section");
+        let wrong = if setting.value.is_boolean() { "3" } else { "true" };
+        let line = refusal(&format!("[{section}]\n{key} = {wrong}\n"));
+        assert!(line.contains(&format!("openrsvp.toml: {}: found ", setting.key)), "{line}");
+        let words = ["u16", "u32", "u64", "usize", "i64", "f64", "bool", "enum", "string", "map"];
+        assert!(!words.iter().any(|word| line.contains(&format!("expected {word}"))), "{line}");
+    }
+    assert!(refusal("[server]\nport = \n").contains("line 2"));
+}
+
+#[test]
+fn a_bad_secret_from_a_file_names_the_file_setting() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let path = file(dir.path(), "token", "hunter2");
+    let name = path.to_str().expect("text");
+    let pairs = [("OPENRSVP_INSTANCE__ADMIN_TOKEN_FILE", name)];
+    let line = variables(&pairs).load().expect_err("short").to_string();
+    assert!(line.contains("instance.admin_token_file") && line.contains("16 characters"), "{line}");
+    assert!(!line.contains("hunter2") && !line.contains("not set"), "{line}");
+}
+
+#[test]
+fn the_cluster_sample_loads() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let mut text = CLUSTER.to_owned();
+    for (shown, content) in [
+        ("/run/secrets/openrsvp/database-url", "postgres://user@host/openrsvp"),
+        ("/run/secrets/openrsvp/admin-token", "a-long-enough-token"),
+    ] {
+        let name = shown.rsplit('/').next().expect("a name");
+        let path = file(dir.path(), name, content);
+        text = text.replace(shown, path.to_str().expect("text"));
+    }
+    let named_file = Some(file(dir.path(), "cluster.toml", &text));
+    let sources = Sources { profile: Some("cluster".to_owned()), named_file, ..Sources::default() };
+    let loaded = sources.load().expect("loads");
+    assert_eq!(loaded.profile, Profile::Cluster);
+    assert_eq!(loaded.config.database.url.expect("set").reveal(), "postgres://user@host/openrsvp");
+    assert!(!loaded.config.scheduler.enabled);
+}
