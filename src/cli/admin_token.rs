@@ -2,7 +2,7 @@
 
 use anyhow::{Context, Result, bail};
 
-use super::options;
+use super::{options, out};
 use crate::config::Loaded;
 use crate::domain::clock::Entropy;
 use crate::services::{Error, instance};
@@ -11,7 +11,7 @@ use crate::store::meta;
 /// Prints the token alone, for scripts, and the link for people.
 pub(super) fn print(loaded: &Loaded) -> Result<()> {
     let token = options::instance_token(&loaded.config)?;
-    println!("{}", token.reveal());
+    out::line(token.reveal())?;
     if let Some(base) = &loaded.config.server.base_url {
         eprintln!("{base}/admin/{}", token.reveal());
     }
@@ -36,7 +36,7 @@ pub(super) async fn rotate(loaded: &Loaded) -> Result<()> {
     site.db.close().await;
     let token = instance::replace_token(dir, &Entropy::system())
         .with_context(|| format!("cannot write the token to {}", dir.display()))?;
-    println!("{}", token.reveal());
+    out::line(token.reveal())?;
     eprintln!("A running server takes the new token after a restart.");
     Ok(())
 }

@@ -4,9 +4,10 @@ use std::fs::OpenOptions;
 use std::path::Path;
 use std::process::ExitCode;
 
+use anyhow::Result;
 use sysinfo::Disks;
 
-use super::options;
+use super::{options, out};
 use crate::config::{Config, Loaded};
 use crate::domain::clock::Clock;
 use crate::store::db::{Db, Engine};
@@ -23,25 +24,25 @@ const CLOCK_MAX_SECONDS: i64 = 4_102_444_800;
 type Finding = Result<String, String>;
 
 /// Runs all checks; fails when one of them finds something to do.
-pub(super) async fn run(loaded: &Loaded) -> ExitCode {
+pub(super) async fn run(loaded: &Loaded) -> Result<ExitCode> {
     let config = &loaded.config;
     let mut failed = false;
     let mut tell = |what: &str, finding: Finding| match finding {
-        Ok(fine) => println!("ok    {what}: {fine}"),
+        Ok(fine) => out::line(format_args!("ok    {what}: {fine}")),
         Err(todo) => {
             failed = true;
-            println!("FAIL  {what}: {todo}");
+            out::line(format_args!("FAIL  {what}: {todo}"))
         }
     };
-    tell("configuration", Ok(format!("{} values, all valid", loaded.settings.len())));
-    tell("clock", clock());
+    tell("configuration", Ok(format!("{} values, all valid", loaded.settings.len())))?;
+    tell("clock", clock())?;
     let uses_files = config.database.url.is_none();
     if uses_files || config.instance.admin_token.is_none() {
-        tell("data directory", writable(&config.database.data_dir));
-        tell("disk space", space(&config.database.data_dir));
+        tell("data directory", writable(&config.database.data_dir))?;
+        tell("disk space", space(&config.database.data_dir))?;
     }
-    tell("database", database(config).await);
-    if failed { ExitCode::FAILURE } else { ExitCode::SUCCESS }
+    tell("database", database(config).await)?;
+    Ok(if failed { ExitCode::FAILURE } else { ExitCode::SUCCESS })
 }
 
 fn clock() -> Finding {

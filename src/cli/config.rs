@@ -1,11 +1,11 @@
 //! `config show`: what holds, and why.
 
 use std::collections::BTreeMap;
-use std::io::Write as _;
 
 use anyhow::Result;
 use serde_json::json;
 
+use super::out;
 use crate::config::Loaded;
 
 /// How to show the configuration.
@@ -24,7 +24,6 @@ pub(super) struct Args {
 
 /// Prints every effective value with where it came from; secrets are masked.
 pub(super) fn show(loaded: &Loaded, args: &Args) -> Result<()> {
-    let mut out = std::io::stdout().lock();
     if args.json {
         let settings: BTreeMap<_, _> = loaded
             .settings
@@ -35,17 +34,17 @@ pub(super) fn show(loaded: &Loaded, args: &Args) -> Result<()> {
             })
             .collect();
         let shown = json!({ "profile": loaded.profile, "settings": settings });
-        writeln!(out, "{}", serde_json::to_string_pretty(&shown)?)?;
+        out::line(serde_json::to_string_pretty(&shown)?)?;
         return Ok(());
     }
-    writeln!(out, "profile = {}", serde_json::to_string(&loaded.profile)?)?;
+    out::line(format_args!("profile = {}", serde_json::to_string(&loaded.profile)?))?;
     let line = |setting: &crate::config::Setting| match &setting.value {
         serde_json::Value::Null => format!("{} is not set", setting.key),
         value => format!("{} = {value}", setting.key),
     };
     let width = loaded.settings.iter().map(|s| line(s).chars().count()).max().unwrap_or(0).min(60);
     for setting in &loaded.settings {
-        writeln!(out, "{:width$}  # {}", line(setting), setting.origin)?;
+        out::line(format_args!("{:width$}  # {}", line(setting), setting.origin))?;
     }
     Ok(())
 }

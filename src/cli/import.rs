@@ -1,12 +1,13 @@
 //! `import`: the original's database.
 
+use std::io;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::Result;
 use indicatif::{ProgressBar, ProgressStyle};
 
-use super::options;
+use super::{options, out};
 use crate::config::Loaded;
 use crate::services::importing::{self, ImportOptions, Progress, Report};
 
@@ -48,16 +49,16 @@ pub(super) async fn run(loaded: &Loaded, args: &Args) -> Result<ExitCode> {
     site.db.close().await;
     let report = imported?;
     if args.json {
-        println!("{}", serde_json::to_string_pretty(&report)?);
+        out::line(serde_json::to_string_pretty(&report)?)?;
     } else {
-        print(&report);
+        print(&report)?;
     }
     Ok(if report.is_complete() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-fn print(report: &Report) {
+fn print(report: &Report) -> io::Result<()> {
     let did = if report.dry_run { "would be added" } else { "added" };
-    println!("{}", report.from.display());
+    out::line(report.from.display())?;
     let (source, added) = (&report.source, &report.added);
     let (unchanged, replaced) = (&report.unchanged, &report.replaced);
     for (what, found, added, unchanged, replaced) in [
@@ -66,29 +67,32 @@ fn print(report: &Report) {
         ("answers", source.rsvps, added.rsvps, unchanged.rsvps, replaced.rsvps),
         ("messages", source.messages, added.messages, unchanged.messages, replaced.messages),
     ] {
-        println!(
+        out::line(format_args!(
             "  {what:9} {found:>8} found, {added:>8} {did}, {unchanged:>8} here already, {replaced:>6} replaced"
-        );
+        ))?;
     }
     let left = &report.left_out;
-    println!(
+    out::line(format_args!(
         "  left out: {} messages of deleted events, {} of deleted answers, {} answers of deleted events",
         left.messages_of_deleted_events,
         left.messages_of_deleted_rsvps,
         left.rsvps_of_deleted_events
-    );
+    ))?;
     for conflict in report.conflicts.iter().take(SHOWN_CONFLICTS) {
-        println!("  conflict: {} {}: {}", conflict.table, conflict.id, conflict.what);
+        out::line(format_args!(
+            "  conflict: {} {}: {}",
+            conflict.table, conflict.id, conflict.what
+        ))?;
     }
     if report.conflicts.len() > SHOWN_CONFLICTS {
-        println!(
+        out::line(format_args!(
             "  and {} more conflicts (--json lists them)",
             report.conflicts.len() - SHOWN_CONFLICTS
-        );
+        ))?;
     }
     if let Some(verified) = &report.verified {
         let here = &verified.here;
-        println!(
+        out::line(format_args!(
             "  compared: {} rows, {} tokens, {} wrong; here now {} events ({} private), {} answers \
              ({} yes, {} maybe, {} no; {} waiting, {} rejected), {} people",
             verified.rows,
@@ -103,16 +107,14 @@ fn print(report: &Report) {
             here.pending,
             here.rejected,
             here.people
-        );
+        ))?;
     }
-    println!(
-        "{}",
-        match (report.is_complete(), report.dry_run) {
-            (true, true) => "Nothing was written. All of it can be imported.",
-            (true, false) => "All of it is here, and every link works.",
-            (false, true) => "Nothing was written. See the conflicts above.",
-            (false, false) =>
-                "Not all of it could be taken over as it was: see above. Nothing else was changed.",
+    out::line(match (report.is_complete(), report.dry_run) {
+        (true, true) => "Nothing was written. All of it can be imported.",
+        (true, false) => "All of it is here, and every link works.",
+        (false, true) => "Nothing was written. See the conflicts above.",
+        (false, false) => {
+            "Not all of it could be taken over as it was: see above. Nothing else was changed."
         }
-    );
+    })
 }

@@ -9,8 +9,8 @@ use crate::config::{Loaded, LogFormat};
 /// Starts logging, and says what was passed over in the configuration.
 pub(super) fn start(loaded: &Loaded) {
     let log = &loaded.config.log;
-    // Validated only here: the crate that reads filters is the one that knows what they are.
-    let filter = EnvFilter::try_new(&log.level).unwrap_or_else(|_| EnvFilter::new("info"));
+    // Checked when the configuration was read.
+    let filter = EnvFilter::new(&log.level);
     let json = match log.format {
         LogFormat::Json => true,
         LogFormat::Text => false,

@@ -2,7 +2,7 @@
 
 use anyhow::Result;
 
-use super::options;
+use super::{options, out};
 use crate::config::Loaded;
 use crate::domain::clock::Clock;
 use crate::store::db::Db;
@@ -12,9 +12,10 @@ pub(super) async fn run(loaded: &Loaded) -> Result<()> {
     let db = Db::open(&options::store(&loaded.config)?).await?;
     let outcome = db.migrate(Clock::system().now()).await?;
     if outcome.from == outcome.to {
-        println!("The schema is up to date (version {}).", outcome.to);
+        out::line(format_args!("The schema is up to date (version {}).", outcome.to))?;
     } else {
-        println!("The schema was brought from version {} to {}.", outcome.from, outcome.to);
+        let (from, to) = (outcome.from, outcome.to);
+        out::line(format_args!("The schema was brought from version {from} to {to}."))?;
     }
     db.close().await;
     Ok(())

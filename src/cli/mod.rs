@@ -9,6 +9,7 @@ mod import;
 mod logging;
 mod migrate;
 mod options;
+mod out;
 mod serve;
 
 use std::path::PathBuf;
@@ -72,7 +73,7 @@ pub fn run() -> ExitCode {
     let cli = Cli::parse();
     let Some(command) = cli.command else {
         // Help is what somebody who types the bare name wants.
-        return exit_of(Cli::command().print_help().map_err(Into::into));
+        return exit_of(out::quietly(Cli::command().print_help()).map_err(Into::into));
     };
     let loaded = match load(&cli.global, &command) {
         Ok(loaded) => loaded,
@@ -92,12 +93,9 @@ pub fn run() -> ExitCode {
         Command::Serve(_) => exit_of(runtime.block_on(serve::run(&loaded))),
         Command::AdminToken => exit_of(admin_token::print(&loaded)),
         Command::RotateAdminToken => exit_of(runtime.block_on(admin_token::rotate(&loaded))),
-        Command::Check => runtime.block_on(check::run(&loaded)),
+        Command::Check => code_of(runtime.block_on(check::run(&loaded))),
         Command::Migrate => exit_of(runtime.block_on(migrate::run(&loaded))),
-        Command::Import(args) => match runtime.block_on(import::run(&loaded, &args)) {
-            Ok(code) => code,
-            Err(error) => exit_of(Err(error)),
-        },
+        Command::Import(args) => code_of(runtime.block_on(import::run(&loaded, &args))),
         Command::Config(args) => exit_of(config::show(&loaded, &args)),
     }
 }
@@ -119,19 +117,15 @@ fn load(global: &Global, command: &Command) -> Result<Loaded, ConfigError> {
 }
 
 fn exit_of(result: anyhow::Result<()>) -> ExitCode {
+    code_of(result.map(|()| ExitCode::SUCCESS))
+}
+
+fn code_of(result: anyhow::Result<ExitCode>) -> ExitCode {
     match result {
-        Ok(()) => ExitCode::SUCCESS,
-        // Whoever reads the output has seen enough.
-        Err(error) if is_closed_pipe(&error) => ExitCode::SUCCESS,
+        Ok(code) => code,
         Err(error) => {
             eprintln!("openrsvp: {error:#}");
             ExitCode::FAILURE
         }
     }
-}
-
-fn is_closed_pipe(error: &anyhow::Error) -> bool {
-    error
-        .downcast_ref::<std::io::Error>()
-        .is_some_and(|error| error.kind() == std::io::ErrorKind::BrokenPipe)
 }

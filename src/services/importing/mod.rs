@@ -24,7 +24,7 @@ const BATCH: usize = 500;
 #[derive(Debug, thiserror::Error)]
 pub enum ImportError {
     /// The file cannot be imported from; nothing was written.
-    #[error("{0}")]
+    #[error(transparent)]
     Source(#[from] ForeignError),
     /// The file is an SQLite database, but not one of OpenRSVP; nothing was written.
     #[error("this is not a database of OpenRSVP 0.16 or before: {0}")]
