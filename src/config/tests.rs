@@ -231,62 +231,65 @@ fn new_names_win_over_flat_ones_in_one_layer() {
     assert_eq!(config.database.data_dir, Path::new("new"));
 }
 
+/// Section, key, values that hold, values that are refused.
+const BOUNDS: &[(&str, &str, [&str; 2], [&str; 2])] = &[
+    ("server", "request_timeout_seconds", ["1", "600"], ["0", "601"]),
+    ("server", "shutdown_grace_seconds", ["0", "600"], ["-1", "601"]),
+    ("server", "max_body_bytes", ["32768", "16777216"], ["32767", "16777217"]),
+    ("server", "port", ["0", "65535"], ["-1", "65536"]),
+    (
+        "server",
+        "base_url",
+        ["\"http://a:8\"", "\"https://b.c/\""],
+        ["\"ftp://a\"", "\"https://a/b\""],
+    ),
+    (
+        "server",
+        "trusted_proxies",
+        ["[]", "[\"::1\", \"10.0.0.0/8\"]"],
+        ["[\"x\"]", "[\"10.0.0.0/33\"]"],
+    ),
+    (
+        "database",
+        "url",
+        ["\"postgres://a/b\"", "\"postgresql://a/b\""],
+        ["\"mysql://a/b\"", "\"\""],
+    ),
+    ("database", "readers", ["1", "64"], ["0", "65"]),
+    ("database", "max_connections", ["1", "1000"], ["0", "1001"]),
+    ("database", "acquire_timeout_seconds", ["1", "300"], ["0", "301"]),
+    ("database", "statement_timeout_seconds", ["1", "3600"], ["0", "3601"]),
+    (
+        "instance",
+        "admin_token",
+        ["\"0123456789abcdef\"", "\"0123456789abcdefg\""],
+        ["\"0123456789abcde\"", "\"\""],
+    ),
+    ("events", "events_per_page", ["1", "50"], ["0", "51"]),
+    ("events", "admin_events_per_page", ["1", "200"], ["0", "201"]),
+    ("events", "initial_event_score", ["0", "100"], ["-0.1", "100.1"]),
+    ("events", "initial_channel_score", ["0.0", "100.0"], ["-1", "nan"]),
+    ("events", "max_companions", ["0", "50"], ["-1", "51"]),
+    ("fading", "decay_factor", ["0.01", "1"], ["0", "1.01"]),
+    ("fading", "hide_threshold", ["0", "100"], ["-1", "101"]),
+    ("fading", "delete_threshold", ["0", "100"], ["-1", "inf"]),
+    ("fading", "hide_after_days", ["0", "36500"], ["-1", "36501"]),
+    ("fading", "delete_after_days", ["0", "36500"], ["-1", "36501"]),
+    ("fading", "delete_grace_days_after_end", ["0", "36500"], ["-1", "36501"]),
+    ("scheduler", "decay_interval_hours", ["1", "168"], ["0", "169"]),
+    ("scheduler", "vacuum_hours", ["1", "8760"], ["0", "8761"]),
+    (
+        "log",
+        "level",
+        ["\"OFF\"", "\"warn,openrsvp::web=debug\""],
+        ["\"inof\"", "\"openrsvp=loud\""],
+    ),
+    ("log", "format", ["\"text\"", "\"json\""], ["\"xml\"", "1"]),
+];
+
 #[test]
 fn bounds_hold() {
-    for (section, key, good, bad) in [
-        ("server", "request_timeout_seconds", ["1", "600"], ["0", "601"]),
-        ("server", "shutdown_grace_seconds", ["0", "600"], ["-1", "601"]),
-        ("server", "max_body_bytes", ["32768", "16777216"], ["32767", "16777217"]),
-        ("server", "port", ["0", "65535"], ["-1", "65536"]),
-        (
-            "server",
-            "base_url",
-            ["\"http://a:8\"", "\"https://b.c/\""],
-            ["\"ftp://a\"", "\"https://a/b\""],
-        ),
-        (
-            "server",
-            "trusted_proxies",
-            ["[]", "[\"::1\", \"10.0.0.0/8\"]"],
-            ["[\"x\"]", "[\"10.0.0.0/33\"]"],
-        ),
-        (
-            "database",
-            "url",
-            ["\"postgres://a/b\"", "\"postgresql://a/b\""],
-            ["\"mysql://a/b\"", "\"\""],
-        ),
-        ("database", "readers", ["1", "64"], ["0", "65"]),
-        ("database", "max_connections", ["1", "1000"], ["0", "1001"]),
-        ("database", "acquire_timeout_seconds", ["1", "300"], ["0", "301"]),
-        ("database", "statement_timeout_seconds", ["1", "3600"], ["0", "3601"]),
-        (
-            "instance",
-            "admin_token",
-            ["\"0123456789abcdef\"", "\"0123456789abcdefg\""],
-            ["\"0123456789abcde\"", "\"\""],
-        ),
-        ("events", "events_per_page", ["1", "50"], ["0", "51"]),
-        ("events", "admin_events_per_page", ["1", "200"], ["0", "201"]),
-        ("events", "initial_event_score", ["0", "100"], ["-0.1", "100.1"]),
-        ("events", "initial_channel_score", ["0.0", "100.0"], ["-1", "nan"]),
-        ("events", "max_companions", ["0", "50"], ["-1", "51"]),
-        ("fading", "decay_factor", ["0.01", "1"], ["0", "1.01"]),
-        ("fading", "hide_threshold", ["0", "100"], ["-1", "101"]),
-        ("fading", "delete_threshold", ["0", "100"], ["-1", "inf"]),
-        ("fading", "hide_after_days", ["0", "36500"], ["-1", "36501"]),
-        ("fading", "delete_after_days", ["0", "36500"], ["-1", "36501"]),
-        ("fading", "delete_grace_days_after_end", ["0", "36500"], ["-1", "36501"]),
-        ("scheduler", "decay_interval_hours", ["1", "168"], ["0", "169"]),
-        ("scheduler", "vacuum_hours", ["1", "8760"], ["0", "8761"]),
-        (
-            "log",
-            "level",
-            ["\"OFF\"", "\"warn,openrsvp::web=debug\""],
-            ["\"inof\"", "\"openrsvp=loud\""],
-        ),
-        ("log", "format", ["\"text\"", "\"json\""], ["\"xml\"", "1"]),
-    ] {
+    for (section, key, good, bad) in BOUNDS {
         let text = |value: &str| format!("[{section}]\n{key} = {value}\n");
         for value in good {
             assert!(in_file(&text(value)).is_ok(), "{}", text(value));

@@ -5,6 +5,7 @@
 //! Running the import again recognises what is there already.
 
 mod report;
+mod rows;
 mod source;
 mod target;
 
