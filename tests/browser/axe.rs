@@ -10,16 +10,28 @@ use crate::browser::Browser;
 
 const VERSION: &str = "4.10.3";
 
-/// Fails with what axe finds on the page that is open.
+/// Opens what is folded, runs the check, and folds it again.
+const RUN: &str = "
+    const done = arguments[arguments.length - 1];
+    const folded = [...document.querySelectorAll('details:not([open])')];
+    const finish = (found) => {
+        const widths = [document.documentElement.scrollWidth, innerWidth];
+        folded.forEach((fold) => { fold.open = false; });
+        done([found, widths]);
+    };
+    folded.forEach((fold) => { fold.open = true; });
+    axe.run(document, { resultTypes: ['violations'] }).then(
+        (found) => finish(found.violations), (error) => finish(String(error)));";
+
+/// Fails with what axe finds on the page that is open, and when something is wider than it.
 pub async fn check(browser: &Browser, what: &str) {
-    let run = "const done = arguments[arguments.length - 1]; \
-        axe.run(document, { resultTypes: ['violations'] }).then(\
-            (found) => done(found.violations), (error) => done(String(error)))";
     browser.page.execute(source(), Vec::new()).await.expect("axe loads");
-    let found = browser.page.execute_async(run, Vec::new()).await.expect("axe runs");
+    let answer = browser.page.execute_async(RUN, Vec::new()).await.expect("axe runs");
+    let (found, widths) = (&answer[0], &answer[1]);
     let list = found.as_array().unwrap_or_else(|| panic!("axe on {what}: {found}"));
     let told: Vec<String> = list.iter().map(tell).collect();
     assert!(told.is_empty(), "{what} ({:?}):\n{}", browser.look, told.join("\n"));
+    assert!(widths[0].as_f64() <= widths[1].as_f64(), "{what}, unfolded, is too wide: {widths}");
 }
 
 fn tell(violation: &Value) -> String {

@@ -87,12 +87,12 @@ async fn approve(browser: &Browser, share: &str, key: &str) {
     assert!(browser.text("main").await.contains("Lindenhof 4"));
 }
 
-/// What the host announces is read by everybody who opens the event.
-async fn announce(browser: &Browser, share: &str, key: &str) {
+/// What the host announces is read by everybody who opens the event, or an own answer.
+async fn announce(browser: &Browser, share: &str, own: &str, key: &str) {
     browser.go(key).await;
     browser.fill("#messages [name=content]", NEWS).await;
     browser.follow("#messages form [type=submit]").await;
-    for page in [key, share] {
+    for page in [key, share, own] {
         browser.go(page).await;
         assert!(browser.text("main").await.contains(NEWS), "{page}");
     }
@@ -123,7 +123,7 @@ async fn travel(engine: Engine, look: Look) {
     let ana = answer(&browser, &share, "Ana Lindqvist", 1).await;
     change(&browser, &ana, &key).await;
     approve(&browser, &share, &key).await;
-    announce(&browser, &share, &key).await;
+    announce(&browser, &share, &ana, &key).await;
     remove(&browser, &ana, &key).await;
     browser.close().await;
     app.stop().await;
