@@ -7,6 +7,7 @@ pub mod decay;
 pub mod event;
 pub mod ics;
 pub mod id;
+pub mod job;
 pub mod markdown;
 pub mod message;
 pub mod rsvp;

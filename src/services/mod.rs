@@ -8,6 +8,7 @@ pub mod fading;
 pub mod guests;
 pub mod importing;
 pub mod instance;
+pub mod jobs;
 pub mod messages;
 pub mod pages;
 pub mod rsvps;

@@ -34,7 +34,7 @@ macro_rules! migrations {
 }
 
 /// Every migration, in order.
-pub const ALL: &[Migration] = migrations![1 "0001_ground"];
+pub const ALL: &[Migration] = migrations![1 "0001_ground", 2 "0002_jobs"];
 
 /// The newest version that this program knows.
 pub fn known() -> i64 {

@@ -8,6 +8,7 @@ pub mod dialect;
 pub mod error;
 pub mod events;
 pub mod foreign;
+pub mod jobs;
 pub mod messages;
 pub mod meta;
 pub mod migrate;
@@ -23,8 +24,15 @@ pub(crate) use value::values;
 
 /// Every statement of the program: a test prepares each on both engines.
 pub fn statements() -> impl Iterator<Item = &'static db::Query> {
-    [channels::QUERIES, events::QUERIES, messages::QUERIES, meta::QUERIES, rsvps::QUERIES]
-        .into_iter()
-        .flatten()
-        .copied()
+    [
+        channels::QUERIES,
+        events::QUERIES,
+        jobs::QUERIES,
+        messages::QUERIES,
+        meta::QUERIES,
+        rsvps::QUERIES,
+    ]
+    .into_iter()
+    .flatten()
+    .copied()
 }
