@@ -14,6 +14,7 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 use crate::domain::clock::{Clock, Entropy};
+use crate::jobs::scheduler::{Scheduler, SchedulerOptions};
 use crate::services::fading;
 use crate::services::touches::{self, Touches};
 use crate::services::{Error, Rules, Site};
@@ -48,6 +49,8 @@ pub struct AppOptions {
     pub web: WebOptions,
     /// How long requests in flight may take to finish when the program stops.
     pub shutdown_grace: Duration,
+    /// When jobs run.
+    pub scheduler: SchedulerOptions,
 }
 
 /// Why the program does not start.
@@ -80,6 +83,7 @@ pub struct Running {
     serving: JoinHandle<()>,
     stopping: watch::Sender<bool>,
     flushing: JoinHandle<()>,
+    scheduler: Option<Scheduler>,
     grace: Duration,
 }
 
@@ -124,6 +128,7 @@ pub async fn start(
 
     let (stopping, stopped) = watch::channel(false);
     let flushing = tokio::spawn(flush_touches(site.clone(), stopped));
+    let scheduler = Scheduler::start(&site, &options.scheduler).await;
     tracing::info!(%address, engine = ?site.db.engine(), "listening");
     Ok(Running {
         address,
@@ -133,19 +138,28 @@ pub async fn start(
         serving,
         stopping,
         flushing,
+        scheduler,
         grace: options.shutdown_grace,
     })
 }
 
 impl Running {
     /// Stops: not ready from now on, finishes what is in flight, writes what was touched, closes
-    /// the database.
+    /// the database. A job under way ends at its next step, while requests are finished.
     pub async fn stop(self) {
         self.readiness.withdraw();
+        let jobs = tokio::spawn(async move {
+            if let Some(scheduler) = self.scheduler {
+                scheduler.stop().await;
+            }
+        });
         tokio::time::sleep(LAST_CONNECTIONS).await;
         self.server.stop_graceful(self.grace);
         if let Err(error) = self.serving.await {
             tracing::error!(%error, "the server ended badly");
+        }
+        if let Err(error) = jobs.await {
+            tracing::error!(%error, "the scheduler ended badly");
         }
         // A receiver that is gone has nothing left to write.
         let _ = self.stopping.send(true);

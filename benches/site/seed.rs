@@ -37,7 +37,7 @@ pub async fn fill(engine: &Engine, event_count: usize, rsvp_count: usize) -> Str
             .write(move |tx| {
                 Box::pin(async move {
                     for event in &batch {
-                        events::insert(tx, event, fading.unlisted_at(event)).await?;
+                        events::insert(tx, event, fading.fades(event)).await?;
                     }
                     Ok::<_, Error>(())
                 })

@@ -6,6 +6,7 @@ mod admin_token;
 mod check;
 mod config;
 mod import;
+mod job;
 mod logging;
 mod migrate;
 mod options;
@@ -63,6 +64,11 @@ enum Command {
     Migrate,
     /// Bring over the database of OpenRSVP 0.16 or before
     Import(import::Args),
+    /// Run what the program otherwise does by itself, or show when it did
+    #[command(subcommand)]
+    Job(job::Command),
+    /// The original's name for `job decay-cycle`, and with --vacuum for `job vacuum-db` after it
+    Decay(job::Decay),
     /// Show the effective configuration and where each value comes from
     Config(config::Args),
 }
@@ -96,6 +102,8 @@ pub fn run() -> ExitCode {
         Command::Check => code_of(runtime.block_on(check::run(&loaded))),
         Command::Migrate => exit_of(runtime.block_on(migrate::run(&loaded))),
         Command::Import(args) => code_of(runtime.block_on(import::run(&loaded, &args))),
+        Command::Job(command) => code_of(runtime.block_on(job::run(&loaded, &command))),
+        Command::Decay(args) => code_of(runtime.block_on(job::decay(&loaded, &args))),
         Command::Config(args) => exit_of(config::show(&loaded, &args)),
     }
 }

@@ -10,6 +10,7 @@ use crate::config::Config;
 use crate::domain::clock::{Clock, Entropy};
 use crate::domain::decay::Fading;
 use crate::domain::token::Token;
+use crate::jobs::scheduler::SchedulerOptions;
 use crate::services::instance;
 use crate::services::{Rules, Site};
 use crate::store::db::{PostgresOptions, SqliteOptions, StoreOptions};
@@ -29,7 +30,14 @@ pub(super) fn app(config: &Config) -> Result<AppOptions> {
             max_body_bytes: server.max_body_bytes,
         },
         shutdown_grace: Duration::from_secs(server.shutdown_grace_seconds),
+        scheduler: scheduler(config),
     })
+}
+
+/// When jobs run.
+pub(super) fn scheduler(config: &Config) -> SchedulerOptions {
+    let scheduler = &config.scheduler;
+    SchedulerOptions::new(scheduler.enabled, scheduler.decay_interval_hours, scheduler.vacuum_hours)
 }
 
 /// The site without a server, for commands.

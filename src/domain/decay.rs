@@ -33,6 +33,16 @@ pub struct Fading {
     pub protect_upcoming_events: bool,
 }
 
+/// When what happens to an event by fading, unless it is touched or edited: what the store keeps
+/// beside it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Fades {
+    /// From then on it is on no list.
+    pub unlisted_at: Timestamp,
+    /// From then on it may be purged.
+    pub purgeable_at: Timestamp,
+}
+
 impl Default for Fading {
     fn default() -> Self {
         Self {
@@ -94,10 +104,23 @@ impl Fading {
             .max(protected)
     }
 
+    /// Both moments of an event.
+    #[must_use]
+    pub fn fades(&self, event: &Event) -> Fades {
+        Fades { unlisted_at: self.unlisted_at(event), purgeable_at: self.purgeable_at(event) }
+    }
+
     /// True when the channel may be purged at `now`, provided that it has no event.
     #[must_use]
     pub fn is_channel_purgeable(&self, channel: &Channel, now: Timestamp) -> bool {
-        self.drops_to(self.delete_threshold, channel.score, channel.scored_at) <= now
+        self.channel_purgeable_at(channel) <= now
+    }
+
+    /// The moment from which the channel may be purged, unless it is touched, provided that it
+    /// has no event then.
+    #[must_use]
+    pub fn channel_purgeable_at(&self, channel: &Channel) -> Timestamp {
+        self.drops_to(self.delete_threshold, channel.score, channel.scored_at)
     }
 
     /// The first moment at which the score is worth less than `threshold`.

@@ -72,6 +72,15 @@ impl Event {
         self.rsvps_closed || self.rsvps_close_at.is_some_and(|at| at <= now)
     }
 
+    /// Makes a closing time that has passed what it means: closed. Nobody sees a difference, but
+    /// whoever changes the event then starts from the same, whether or not the job has run.
+    pub fn close_if_due(&mut self, now: Timestamp) {
+        if !self.rsvps_closed && self.rsvps_close_at.is_some_and(|at| at <= now) {
+            self.rsvps_closed = true;
+            self.rsvps_close_at = None;
+        }
+    }
+
     /// The closing time while it still lies ahead or was overtaken by closing by hand; a schedule
     /// that has done its work reads as none.
     #[must_use]

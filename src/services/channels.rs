@@ -53,10 +53,16 @@ pub(super) async fn join(
         created_at: now,
         last_used_at: now,
     };
-    if channels::insert(tx, &fresh).await? {
-        return Ok(fresh);
-    }
-    let existing = channels::by_slug(tx, &fresh.slug).await?.ok_or(Error::Conflict)?;
+    let purgeable_at = site.rules.fading.channel_purgeable_at(&fresh);
+    let existing = loop {
+        if channels::insert(tx, &fresh, purgeable_at).await? {
+            return Ok(fresh);
+        }
+        // One that was there a moment ago may just have been purged: then there is room for ours.
+        if let Some(existing) = channels::lock_by_slug(tx, &fresh.slug).await? {
+            break existing;
+        }
+    };
     if existing.visibility != choice.visibility {
         let other = existing.visibility.as_str();
         return Err(FieldError::new(

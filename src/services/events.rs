@@ -180,8 +180,7 @@ pub async fn create(site: &Site, details: EventDetails) -> Result<CreatedEvent, 
             Box::pin(async move {
                 let channel_id = join(tx, &site_in, details.channel.as_ref(), now).await?;
                 details.apply(&mut event, channel_id);
-                let unlisted_at = site_in.rules.fading.unlisted_at(&event);
-                events::insert(tx, &event, unlisted_at).await?;
+                events::insert(tx, &event, site_in.rules.fading.fades(&event)).await?;
                 summary(tx, &event.id).await
             })
         })
@@ -306,12 +305,14 @@ pub async fn edit(
             Box::pin(async move {
                 let now = site_in.clock.now();
                 let mut event = events::lock(tx, &id).await?.ok_or(Error::NotFound(Noun::Event))?;
+                event.close_if_due(now);
                 let viewer =
                     access::require_organizer(tx, &site_in.rules, &event, token.as_deref()).await?;
                 if revision.is_some_and(|revision| revision != event.revision) {
                     return Err(Error::Conflict);
                 }
-                let before = summary(tx, &id).await?;
+                let mut before = summary(tx, &id).await?;
+                before.event.close_if_due(now);
                 let kept = EventDetails::of(&before);
                 let details = change(kept.clone())?;
                 let errors = details.errors(Some(&event));
@@ -340,6 +341,7 @@ async fn save(
 ) -> Result<(), Error> {
     let before = event.clone();
     details.apply(event, channel_id);
+    event.close_if_due(now);
     if *event == before {
         return Ok(());
     }
@@ -352,8 +354,7 @@ async fn save(
     event.score = fading.touch(event.score, event.scored_at, now, BOOST_EDIT);
     event.scored_at = now;
     event.accessed_at = now;
-    let unlisted_at = fading.unlisted_at(event);
-    events::update(tx, event, unlisted_at).await?;
+    events::update(tx, event, fading.fades(event)).await?;
     Ok(())
 }
 

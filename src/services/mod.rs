@@ -2,6 +2,7 @@
 
 pub mod access;
 pub mod channels;
+pub mod decay;
 pub mod error;
 pub mod events;
 pub mod fading;

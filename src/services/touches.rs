@@ -5,6 +5,8 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::{Error, Site};
+use crate::domain::channel::Channel;
+use crate::domain::event::Event;
 use crate::store::db::Tx;
 use crate::store::{channels, events};
 
@@ -50,7 +52,8 @@ impl Touches {
     fn take(&self) -> Vec<(Target, f64)> {
         let mut pending = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let mut taken: Vec<_> = pending.drain().collect();
-        // One order for everybody: two processes that write the same rows must not deadlock.
+        // One order for everybody, events before channels: two that write the same rows must not
+        // deadlock.
         taken.sort_by(|(a, _), (b, _)| a.key().cmp(&b.key()));
         taken
     }
@@ -59,8 +62,8 @@ impl Touches {
 impl Target {
     fn key(&self) -> (u8, &str) {
         match self {
-            Self::Channel(id) => (0, id),
-            Self::Event(id) => (1, id),
+            Self::Event(id) => (0, id),
+            Self::Channel(id) => (1, id),
         }
     }
 }
@@ -90,18 +93,26 @@ async fn write(tx: &mut Tx, site: &Site, target: &Target, boost: f64) -> Result<
     let fading = &site.rules.fading;
     match target {
         Target::Event(id) => {
-            if let Some(event) = events::by_id(tx, id).await? {
+            let event = events::by_id(tx, id).await?;
+            // What may be purged is as good as gone: else it would depend on when the job runs
+            // whether a late visitor brings it back.
+            if let Some(event) = event.filter(|event| !fading.is_purgeable(event, now)) {
                 let score = fading.touch(event.score, event.scored_at, now, boost);
-                let touched = crate::domain::event::Event { score, scored_at: now, ..event };
-                let unlisted_at = fading.unlisted_at(&touched);
-                events::touch(tx, id, score, now, unlisted_at).await?;
+                let touched = Event { score, scored_at: now, ..event };
+                events::touch(tx, id, score, now, fading.fades(&touched)).await?;
             }
         }
         Target::Channel(id) => {
-            if let Some(channel) = channels::by_id(tx, id).await? {
-                let score = fading.touch(channel.score, channel.scored_at, now, boost);
-                channels::touch(tx, id, score, now).await?;
+            let Some(channel) = channels::by_id(tx, id).await? else { return Ok(()) };
+            if fading.is_channel_purgeable(&channel, now)
+                && !channels::has_lasting_event(tx, id, now).await?
+            {
+                return Ok(());
             }
+            let score = fading.touch(channel.score, channel.scored_at, now, boost);
+            let touched = Channel { score, scored_at: now, ..channel };
+            let purgeable_at = fading.channel_purgeable_at(&touched);
+            channels::touch(tx, id, score, now, purgeable_at).await?;
         }
     }
     Ok(())

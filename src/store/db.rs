@@ -41,6 +41,8 @@ use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 
+use super::lock::{self, Lock};
+use super::vacuum::{self, Pages};
 use super::{migrate, postgres, sqlite};
 use tx::Connection;
 
@@ -68,7 +70,7 @@ pub struct Db(Arc<Inner>);
 
 enum Inner {
     Sqlite(Box<sqlite::Threads>, SqliteOptions),
-    Postgres(postgres::Server),
+    Postgres(Box<postgres::Server>),
 }
 
 impl Db {
@@ -82,7 +84,7 @@ impl Db {
                 Inner::Sqlite(Box::new(threads), options.clone())
             }
             StoreOptions::Postgres(options) => {
-                Inner::Postgres(postgres::Server::connect(options).await?)
+                Inner::Postgres(Box::new(postgres::Server::connect(options).await?))
             }
         })))
     }
@@ -204,6 +206,67 @@ impl Db {
             }
             Inner::Postgres(_) => Ok(Vec::new()),
         }
+    }
+
+    /// Takes the lock `name` between all processes that use this database; `None` when another
+    /// holds it. It is given up with the process at the latest.
+    pub async fn try_lock(&self, name: &'static str) -> Result<Option<Lock>, StoreError> {
+        match &*self.0 {
+            Inner::Sqlite(_, options) => {
+                let path = options.path.clone();
+                blocking(move || lock::of_file(&path, name)).await
+            }
+            Inner::Postgres(server) => lock::of_session(server.connect_apart().await?, name).await,
+        }
+    }
+
+    /// The pages of the file; `None` on PostgreSQL.
+    pub async fn pages(&self) -> Result<Option<Pages>, StoreError> {
+        self.on_file(|connection, _| vacuum::pages(connection)).await
+    }
+
+    /// Gives back up to `count` free pages of the file.
+    pub async fn give_back(&self, count: u32) -> Result<Option<()>, StoreError> {
+        self.on_file(move |connection, _| vacuum::give_back(connection, count)).await
+    }
+
+    /// Writes the whole file anew, without free pages. Writers wait meanwhile.
+    pub async fn rewrite(&self) -> Result<Option<()>, StoreError> {
+        self.on_file(|connection, _| vacuum::rewrite(connection)).await
+    }
+
+    /// Counts what the indexes of the file hold, for better plans.
+    pub async fn analyze(&self) -> Result<Option<()>, StoreError> {
+        self.on_file(|connection, _| vacuum::analyze(connection)).await
+    }
+
+    /// Moves the log into the file; `Some(false)` when a reader still needs it.
+    pub async fn empty_log(&self) -> Result<Option<bool>, StoreError> {
+        self.on_file(|connection, options| vacuum::empty_log(connection, options.busy_timeout))
+            .await
+    }
+
+    /// Vacuums one table of PostgreSQL; `false` when `stop` came first. Nothing on SQLite.
+    pub async fn vacuum_table(
+        &self,
+        table: &'static str,
+        stop: impl Future<Output = ()>,
+    ) -> Result<bool, StoreError> {
+        let Inner::Postgres(server) = &*self.0 else { return Ok(true) };
+        let (session, other) = (server.connect_apart().await?, server.connect_apart().await?);
+        vacuum::vacuum_table(session, other, table, stop).await
+    }
+
+    /// Runs something on the writer's connection, outside a transaction; `None` on PostgreSQL.
+    async fn on_file<T: Send + 'static>(
+        &self,
+        run: impl FnOnce(&rusqlite::Connection, &SqliteOptions) -> Result<T, StoreError>
+        + Send
+        + 'static,
+    ) -> Result<Option<T>, StoreError> {
+        let Inner::Sqlite(threads, options) = &*self.0 else { return Ok(None) };
+        let options = options.clone();
+        threads.alone(move |connection| run(connection, &options)).await.map(Some)
     }
 
     /// Finishes what waits and takes no more. On SQLite the log is then empty, and the file alone

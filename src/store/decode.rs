@@ -71,3 +71,23 @@ pub(super) fn micros(time: Timestamp) -> i64 {
 pub(super) fn optional_micros(time: Option<Timestamp>) -> Option<i64> {
     time.map(Timestamp::as_microsecond)
 }
+
+/// Where a list by time and id stands: at this row.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Place {
+    /// The time the list is sorted by, in microseconds.
+    pub at: i64,
+    /// The row's id.
+    pub id: String,
+}
+
+impl Place {
+    /// Before the first row.
+    pub fn start() -> Self {
+        Self { at: i64::MIN, id: String::new() }
+    }
+
+    pub(super) fn from_row(row: &Row) -> Result<Self, StoreError> {
+        Ok(Self { at: row.get(0)?, id: row.get(1)? })
+    }
+}

@@ -4,8 +4,9 @@ use jiff::Timestamp;
 
 use super::channels;
 use super::db::{Row, StoreError, Tx};
-use super::decode::{Reader, micros, optional_micros};
+use super::decode::{Place, Reader, micros, optional_micros};
 use super::{queries, values};
+use crate::domain::decay::Fades;
 use crate::domain::event::{Event, EventSummary, Headcount};
 
 macro_rules! columns {
@@ -47,15 +48,16 @@ queries! {
     INSERT = "INSERT INTO events (id, organizer_token, channel_id, title, description,
             starts_at, ends_at, zone, location, is_private, approval_required, rsvps_closed,
             rsvps_close_at, capacity, score, scored_at, created_at, modified_at, accessed_at,
-            revision, sequence, over_at, unlisted_at)
+            revision, sequence, over_at, unlisted_at, purgeable_at)
         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18,
-            $19, $20, $21, $22, $23)
+            $19, $20, $21, $22, $23, $24)
         ON CONFLICT DO NOTHING";
     UPDATE = "UPDATE events SET organizer_token = $2, channel_id = $3, title = $4,
             description = $5, starts_at = $6, ends_at = $7, zone = $8, location = $9,
             is_private = $10, approval_required = $11, rsvps_closed = $12, rsvps_close_at = $13,
             capacity = $14, score = $15, scored_at = $16, created_at = $17, modified_at = $18,
-            accessed_at = $19, revision = $20, sequence = $21, over_at = $22, unlisted_at = $23
+            accessed_at = $19, revision = $20, sequence = $21, over_at = $22, unlisted_at = $23,
+            purgeable_at = $24
         WHERE id = $1";
     DELETE = "DELETE FROM events WHERE id = $1";
     BY_ID = concat!("SELECT ", columns!(), " FROM events e WHERE e.id = $1");
@@ -80,8 +82,18 @@ queries! {
     COUNT_ALL = "SELECT COUNT(*) FROM events";
     LIST_AFTER = lock concat!("SELECT ", columns!(), " FROM events e WHERE e.id > $1
         ORDER BY e.id LIMIT $2");
-    SET_UNLISTED_AT = "UPDATE events SET unlisted_at = $2 WHERE id = $1";
-    TOUCH = "UPDATE events SET score = $2, scored_at = $3, accessed_at = $3, unlisted_at = $4
+    SET_FADES = "UPDATE events SET unlisted_at = $2, purgeable_at = $3 WHERE id = $1";
+    LIST_PURGEABLE = "SELECT purgeable_at, id FROM events
+        WHERE purgeable_at <= $1 AND (purgeable_at, id) > ($2, $3)
+        ORDER BY purgeable_at, id LIMIT $4";
+    LIST_CLOSABLE = "SELECT rsvps_close_at, id FROM events
+        WHERE NOT rsvps_closed AND rsvps_close_at IS NOT NULL AND rsvps_close_at <= $1
+            AND (rsvps_close_at, id) > ($2, $3)
+        ORDER BY rsvps_close_at, id LIMIT $4";
+    CLOSE = "UPDATE events SET rsvps_closed = TRUE, rsvps_close_at = NULL
+        WHERE id = $1 AND NOT rsvps_closed AND rsvps_close_at <= $2";
+    TOUCH = "UPDATE events SET score = $2, scored_at = $3, accessed_at = $3, unlisted_at = $4,
+            purgeable_at = $5
         WHERE id = $1 AND scored_at <= $3";
 }
 
@@ -131,7 +143,7 @@ fn summary_from_row(row: &Row) -> Result<EventSummary, StoreError> {
     Ok(EventSummary { event, channel, headcount })
 }
 
-fn values_of(event: &Event, unlisted_at: Timestamp) -> Vec<super::db::Value> {
+fn values_of(event: &Event, fades: Fades) -> Vec<super::db::Value> {
     values![
         event.id.as_str(),
         event.organizer_token.0.to_vec(),
@@ -155,27 +167,20 @@ fn values_of(event: &Event, unlisted_at: Timestamp) -> Vec<super::db::Value> {
         event.revision,
         event.sequence,
         micros(event.over_at()),
-        micros(unlisted_at),
+        micros(fades.unlisted_at),
+        micros(fades.purgeable_at),
     ]
 }
 
-/// Adds an event that is on lists until `unlisted_at`; `false` when its id or token is there
+/// Adds an event that fades as `fades` says; `false` when its id or token is there
 /// already.
-pub async fn insert(
-    tx: &mut Tx,
-    event: &Event,
-    unlisted_at: Timestamp,
-) -> Result<bool, StoreError> {
-    Ok(tx.execute(&INSERT, values_of(event, unlisted_at)).await? == 1)
+pub async fn insert(tx: &mut Tx, event: &Event, fades: Fades) -> Result<bool, StoreError> {
+    Ok(tx.execute(&INSERT, values_of(event, fades)).await? == 1)
 }
 
 /// Writes all of an event; `false` when it is gone.
-pub async fn update(
-    tx: &mut Tx,
-    event: &Event,
-    unlisted_at: Timestamp,
-) -> Result<bool, StoreError> {
-    Ok(tx.execute(&UPDATE, values_of(event, unlisted_at)).await? == 1)
+pub async fn update(tx: &mut Tx, event: &Event, fades: Fades) -> Result<bool, StoreError> {
+    Ok(tx.execute(&UPDATE, values_of(event, fades)).await? == 1)
 }
 
 /// Deletes an event and, by reference, its answers and messages; `false` when it is gone already.
@@ -300,10 +305,37 @@ pub async fn list_after(tx: &mut Tx, id: &str, limit: i64) -> Result<Vec<Event>,
     tx.all(&LIST_AFTER, values![id, limit]).await?.iter().map(from_row).collect()
 }
 
-/// Sets from when on an event is on no list.
-pub async fn set_unlisted_at(tx: &mut Tx, id: &str, at: Timestamp) -> Result<(), StoreError> {
-    tx.execute(&SET_UNLISTED_AT, values![id, micros(at)]).await?;
-    Ok(())
+/// Sets when an event fades.
+pub async fn set_fades(tx: &mut Tx, id: &str, fades: Fades) -> Result<(), StoreError> {
+    let values = values![id, micros(fades.unlisted_at), micros(fades.purgeable_at)];
+    tx.execute(&SET_FADES, values).await.map(drop)
+}
+
+/// Up to `limit` events after `after` whose time to be purged has come at `now`.
+pub async fn list_purgeable(
+    tx: &mut Tx,
+    now: Timestamp,
+    after: &Place,
+    limit: i64,
+) -> Result<Vec<Place>, StoreError> {
+    let values = values![micros(now), after.at, after.id.as_str(), limit];
+    tx.all(&LIST_PURGEABLE, values).await?.iter().map(Place::from_row).collect()
+}
+
+/// Up to `limit` events after `after` whose closing time has come at `now`.
+pub async fn list_closable(
+    tx: &mut Tx,
+    now: Timestamp,
+    after: &Place,
+    limit: i64,
+) -> Result<Vec<Place>, StoreError> {
+    let values = values![micros(now), after.at, after.id.as_str(), limit];
+    tx.all(&LIST_CLOSABLE, values).await?.iter().map(Place::from_row).collect()
+}
+
+/// Closes an event whose closing time has come at `now`; `false` when there is nothing to close.
+pub async fn close_if_due(tx: &mut Tx, id: &str, now: Timestamp) -> Result<bool, StoreError> {
+    Ok(tx.execute(&CLOSE, values![id, micros(now)]).await? == 1)
 }
 
 /// Sets the score and the last look, unless a later touch was written already.
@@ -312,10 +344,10 @@ pub async fn touch(
     id: &str,
     score: f64,
     at: Timestamp,
-    unlisted_at: Timestamp,
+    fades: Fades,
 ) -> Result<(), StoreError> {
-    tx.execute(&TOUCH, values![id, score, micros(at), micros(unlisted_at)]).await?;
-    Ok(())
+    let (unlisted_at, purgeable_at) = (micros(fades.unlisted_at), micros(fades.purgeable_at));
+    tx.execute(&TOUCH, values![id, score, micros(at), unlisted_at, purgeable_at]).await.map(drop)
 }
 
 fn summaries(rows: &[Row]) -> Result<Vec<EventSummary>, StoreError> {

@@ -9,6 +9,7 @@ pub mod error;
 pub mod events;
 pub mod foreign;
 pub mod jobs;
+pub mod lock;
 pub mod messages;
 pub mod meta;
 pub mod migrate;
@@ -17,7 +18,10 @@ mod postgres;
 mod queue;
 pub mod rsvps;
 mod sqlite;
+pub mod vacuum;
 pub mod value;
+
+pub use decode::Place;
 
 pub(crate) use dialect::queries;
 pub(crate) use value::values;

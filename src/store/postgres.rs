@@ -28,6 +28,7 @@ const TRUSTED_FOR: Duration = Duration::from_secs(15);
 pub(super) struct Server {
     pool: PgPool,
     connections: u32,
+    options: PgConnectOptions,
 }
 
 impl Server {
@@ -68,7 +69,7 @@ impl Server {
             .connect_with(connect.clone())
             .await;
         match pool {
-            Ok(pool) => Ok(Self { pool, connections }),
+            Ok(pool) => Ok(Self { pool, connections, options: connect }),
             Err(error) => Err(refused("connect", &reason(error, options, &connect).await)),
         }
     }
@@ -87,6 +88,11 @@ impl Server {
                 begun => return begun.map_err(|error| refused("BEGIN", &error)),
             }
         }
+    }
+
+    /// A connection beside the pool, without its limits: for what holds one for long.
+    pub(super) async fn connect_apart(&self) -> Result<PgConnection, StoreError> {
+        PgConnection::connect_with(&self.options).await.map_err(|error| refused("connect", &error))
     }
 
     pub(super) async fn close(&self) {

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// From the top down; a layer may use those below it.
-const LAYERS: [&str; 7] = ["cli", "app", "web", "services", "store", "config", "domain"];
+const LAYERS: [&str; 8] = ["cli", "app", "web", "jobs", "services", "store", "config", "domain"];
 
 /// Names that may stand only below these paths.
 const OWNERS: [(&str, &[&str]); 6] = [

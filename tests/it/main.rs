@@ -6,6 +6,7 @@ mod support;
 
 mod capacity;
 mod cli;
+mod decay;
 mod events;
 mod faults;
 mod import;

@@ -61,12 +61,12 @@ impl Row for Channel {
         Ok(channels::by_id(tx, &self.id).await?)
     }
 
-    async fn add(&self, tx: &mut Tx, _: &Site) -> Result<bool, Error> {
-        Ok(channels::insert(tx, self).await?)
+    async fn add(&self, tx: &mut Tx, site: &Site) -> Result<bool, Error> {
+        Ok(channels::insert(tx, self, site.rules.fading.channel_purgeable_at(self)).await?)
     }
 
-    async fn overwrite(&self, tx: &mut Tx, _: &Site) -> Result<(), Error> {
-        Ok(channels::update(tx, self).await?)
+    async fn overwrite(&self, tx: &mut Tx, site: &Site) -> Result<(), Error> {
+        Ok(channels::update(tx, self, site.rules.fading.channel_purgeable_at(self)).await?)
     }
 }
 
@@ -102,13 +102,11 @@ impl Row for Event {
     }
 
     async fn add(&self, tx: &mut Tx, site: &Site) -> Result<bool, Error> {
-        let unlisted_at = site.rules.fading.unlisted_at(self);
-        Ok(events::insert(tx, self, unlisted_at).await?)
+        Ok(events::insert(tx, self, site.rules.fading.fades(self)).await?)
     }
 
     async fn overwrite(&self, tx: &mut Tx, site: &Site) -> Result<(), Error> {
-        let unlisted_at = site.rules.fading.unlisted_at(self);
-        events::update(tx, self, unlisted_at).await?;
+        events::update(tx, self, site.rules.fading.fades(self)).await?;
         Ok(())
     }
 }

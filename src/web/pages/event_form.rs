@@ -65,18 +65,19 @@ pub(super) fn details(
 }
 
 /// The form as it is filled for an event.
-pub(super) fn filled(summary: &EventSummary) -> EventForm {
-    let event = &summary.event;
+pub(super) fn filled(summary: &EventSummary, now: Timestamp) -> EventForm {
+    let mut event = summary.event.clone();
+    event.close_if_due(now);
     let zone = time::zone(&event.zone).unwrap_or(TimeZone::UTC);
     let local = |at: Option<Timestamp>| at.map(|at| time::local(at, &zone)).unwrap_or_default();
     let channel = summary.channel.as_ref();
     EventForm {
-        title: event.title.clone(),
-        description: event.description.clone().unwrap_or_default(),
+        title: event.title,
+        description: event.description.unwrap_or_default(),
         start_time: local(Some(event.starts_at)),
         end_time: local(event.ends_at),
-        timezone: event.zone.clone(),
-        location: event.location.clone().unwrap_or_default(),
+        timezone: event.zone,
+        location: event.location.unwrap_or_default(),
         channel_name: channel.map(|channel| channel.name.clone()).unwrap_or_default(),
         channel_visibility: channel
             .map(|channel| channel.visibility.as_str().to_owned())

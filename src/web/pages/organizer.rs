@@ -261,7 +261,7 @@ fn organizer_page(site: &Site, client: &ClientInfo, place: &Place, desk: &Desk) 
             })
             .collect(),
         message: MessageForm::default(),
-        edit: event_form::filled(summary),
+        edit: event_form::filled(summary, now),
         share,
         key,
         deletes: OrganizerPage::deletes(desk.tally.sum(|_| true).0),

@@ -10,6 +10,7 @@ use openrsvp::app::{self, AppOptions, Running};
 use openrsvp::domain::clock::{Clock, Entropy};
 use openrsvp::domain::decay::Fading;
 use openrsvp::domain::token;
+use openrsvp::jobs::scheduler::SchedulerOptions;
 use openrsvp::services::Rules;
 use openrsvp::store::db::{Engine, PostgresOptions, SqliteOptions, StoreOptions};
 use openrsvp::web::around::WebOptions;
@@ -164,6 +165,8 @@ async fn start(options: &StoreOptions, clock: Clock) -> Running {
             max_body_bytes: 262_144,
         },
         shutdown_grace: Duration::from_secs(5),
+        // Tests run jobs themselves, when they mean to.
+        scheduler: SchedulerOptions::new(false, 1, 12),
     };
     let entropy = Entropy::seeded(SEED.fetch_add(1, Ordering::Relaxed));
     app::start(options, clock, entropy).await.expect("the program starts")

@@ -1,0 +1,89 @@
+//! What the program does by itself: each job is small steps over services, runs once at a time
+//! however many processes there are, can be told to stop between two steps, and leaves a record.
+
+mod decay;
+mod progress;
+pub mod scheduler;
+mod vacuum;
+
+pub use progress::Cancel;
+
+use progress::{Halt, Progress};
+
+use crate::domain::job::{Job, Outcome, Run, Schedule};
+use crate::services::{Error, Site, jobs};
+use crate::store::lock::Lock;
+
+/// What came of asking for a job.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Asked {
+    /// It ran; the record says how it ended.
+    Ran(Run),
+    /// Another process, or another task of this one, is at it.
+    Busy,
+    /// Its time has not come.
+    NotDue,
+}
+
+/// Runs a job now.
+pub async fn run(site: &Site, job: Job, cancel: &Cancel) -> Result<Asked, Error> {
+    match site.db.try_lock(job.name()).await? {
+        Some(lock) => run_locked(site, job, cancel, lock).await.map(Asked::Ran),
+        None => Ok(Asked::Busy),
+    }
+}
+
+/// Runs a job if its time has come. Asked again under the lock: another process may have run it a
+/// moment ago.
+pub async fn run_if_due(
+    site: &Site,
+    job: Job,
+    schedule: Schedule,
+    cancel: &Cancel,
+) -> Result<Asked, Error> {
+    if !is_due(site, job, schedule).await? {
+        return Ok(Asked::NotDue);
+    }
+    let Some(lock) = site.db.try_lock(job.name()).await? else { return Ok(Asked::Busy) };
+    if !is_due(site, job, schedule).await? {
+        lock.release().await;
+        return Ok(Asked::NotDue);
+    }
+    run_locked(site, job, cancel, lock).await.map(Asked::Ran)
+}
+
+/// Whether the time of a job has come.
+pub async fn is_due(site: &Site, job: Job, schedule: Schedule) -> Result<bool, Error> {
+    let last = jobs::last_run(site, job).await?;
+    Ok(schedule.is_due(last.as_ref(), site.clock.now()))
+}
+
+async fn run_locked(site: &Site, job: Job, cancel: &Cancel, lock: Lock) -> Result<Run, Error> {
+    let run = jobs::begin(site, job).await?;
+    let progress = Progress::new(cancel.clone(), lock);
+    // In a task of its own, so that a fault in a job ends the job alone.
+    let work = tokio::spawn(work(site.clone(), job, progress.clone()));
+    let (outcome, reason) = match work.await {
+        Ok(Ok(())) => (Outcome::Done, None),
+        Ok(Err(Halt::Stopped)) => (Outcome::Stopped, Some("told to stop".to_owned())),
+        Ok(Err(Halt::Failed(reason))) => (Outcome::Failed, Some(reason)),
+        Err(error) if error.is_panic() => (Outcome::Failed, Some("it panicked".to_owned())),
+        Err(_) => (Outcome::Stopped, Some("the program is ending".to_owned())),
+    };
+    let ended = jobs::end(site, run, outcome, progress.counts(), reason).await;
+    progress.release().await;
+    let run = ended?;
+    let (job, outcome, counts) = (job.name(), outcome.as_str(), format!("{:?}", run.counts));
+    match (&run.outcome, &run.reason) {
+        (Outcome::Failed, Some(reason)) => tracing::error!(job, counts, reason, "job failed"),
+        _ => tracing::info!(job, outcome, counts, "job ended"),
+    }
+    Ok(run)
+}
+
+async fn work(site: Site, job: Job, progress: Progress) -> Result<(), Halt> {
+    match job {
+        Job::DecayCycle => decay::run(&site, &progress).await,
+        Job::VacuumDb => vacuum::run(&site, &progress).await,
+    }
+}

@@ -1,0 +1,164 @@
+//! Runs jobs when they are due, inside the program.
+//!
+//! What is due follows from the database and the clock alone. All that happens here is that
+//! somebody asks, each minute: the cron ticker, and, because a ticker can die (of a clock that is
+//! set, of a stopped process) or drop a tick, a plain interval beside it. A missed tick is a
+//! question asked a minute later; a hundred ticks at once are one question.
+
+use std::time::Duration;
+
+use tokio::sync::{mpsc, watch};
+use tokio::task::JoinHandle;
+use tokio_cron_scheduler::{Job as Tick, JobScheduler, JobSchedulerError};
+
+use super::{Asked, Cancel, is_due, run_if_due};
+use crate::domain::job::{Job, Schedule};
+use crate::services::Site;
+
+/// Time for the ticker to end; it holds nothing that would be lost.
+const TICKER_END: Duration = Duration::from_secs(1);
+
+/// When jobs run inside the program.
+#[derive(Debug, Clone)]
+pub struct SchedulerOptions {
+    /// Whether they do at all.
+    pub enabled: bool,
+    /// When the decay cycle runs.
+    pub decay: Schedule,
+    /// When the vacuum runs.
+    pub vacuum: Schedule,
+    /// A job starts up to this much later than it could, by chance, so that many processes do not
+    /// start at once.
+    pub jitter: Duration,
+    /// When to ask what is due: a cron expression with seconds, in UTC.
+    pub ticks: &'static str,
+    /// Ask at least this often, whatever becomes of the ticker.
+    pub poke: Duration,
+}
+
+impl SchedulerOptions {
+    /// Asks each minute; up to half a minute of chance.
+    #[must_use]
+    pub fn new(enabled: bool, decay_hours: u32, vacuum_hours: u32) -> Self {
+        Self {
+            enabled,
+            decay: Schedule::hours(decay_hours),
+            vacuum: Schedule::hours(vacuum_hours),
+            jitter: Duration::from_secs(30),
+            ticks: "0 * * * * *",
+            poke: Duration::from_secs(75),
+        }
+    }
+
+    /// When a job runs.
+    #[must_use]
+    pub fn schedule(&self, job: Job) -> Schedule {
+        match job {
+            Job::DecayCycle => self.decay,
+            Job::VacuumDb => self.vacuum,
+        }
+    }
+}
+
+/// The running scheduler.
+pub struct Scheduler {
+    stopping: watch::Sender<bool>,
+    asking: JoinHandle<()>,
+    ticker: Option<JobScheduler>,
+}
+
+impl Scheduler {
+    /// Starts it; `None` when it is not enabled.
+    pub async fn start(site: &Site, options: &SchedulerOptions) -> Option<Self> {
+        if !options.enabled {
+            return None;
+        }
+        // One question is enough, however many ask for it.
+        let (poke, poked) = mpsc::channel(1);
+        let (stopping, cancel) = Cancel::new();
+        let asking = tokio::spawn(ask(site.clone(), options.clone(), poked, cancel));
+        let ticker = match ticker(options.ticks, poke).await {
+            Ok(ticker) => Some(ticker),
+            Err(error) => {
+                tracing::warn!(%error, "the ticker does not run; jobs start a little later");
+                None
+            }
+        };
+        Some(Self { stopping, asking, ticker })
+    }
+
+    /// Stops: a job under way ends at its next step and is recorded as stopped.
+    pub async fn stop(self) {
+        // A receiver that is gone has stopped already.
+        let _ = self.stopping.send(true);
+        if let Some(mut ticker) = self.ticker {
+            // It holds nothing: one that does not end goes with the process.
+            let _ = tokio::time::timeout(TICKER_END, ticker.shutdown()).await;
+        }
+        if let Err(error) = self.asking.await {
+            tracing::error!(%error, "the scheduler ended badly");
+        }
+    }
+}
+
+/// A cron job that asks, and nothing else: what is asked for too often is dropped.
+async fn ticker(ticks: &str, poke: mpsc::Sender<()>) -> Result<JobScheduler, JobSchedulerError> {
+    let scheduler = JobScheduler::new().await?;
+    let tick = Tick::new_async(ticks, move |_, _| {
+        let poke = poke.clone();
+        Box::pin(async move {
+            // Full: the question is about to be asked. Closed: the program ends.
+            let _ = poke.try_send(());
+        })
+    })?;
+    scheduler.add(tick).await?;
+    scheduler.start().await?;
+    Ok(scheduler)
+}
+
+async fn ask(site: Site, options: SchedulerOptions, mut poked: mpsc::Receiver<()>, cancel: Cancel) {
+    while !cancel.is_told() {
+        for job in Job::ALL {
+            if let Err(error) = consider(&site, &options, job, &cancel).await {
+                // Asked again in a minute, so nothing is lost.
+                tracing::warn!(job = job.name(), %error, "the job could not be run");
+            }
+        }
+        tokio::select! {
+            // A ticker that is gone must not turn this into a storm.
+            Some(()) = poked.recv() => {}
+            () = tokio::time::sleep(options.poke) => {}
+            () = cancel.told() => return,
+        }
+    }
+}
+
+/// Runs a job if it is due.
+async fn consider(
+    site: &Site,
+    options: &SchedulerOptions,
+    job: Job,
+    cancel: &Cancel,
+) -> Result<(), crate::services::Error> {
+    let schedule = options.schedule(job);
+    if !is_due(site, job, schedule).await? {
+        return Ok(());
+    }
+    if !options.jitter.is_zero() {
+        tokio::select! {
+            () = tokio::time::sleep(chance(site, options.jitter)) => {}
+            () = cancel.told() => return Ok(()),
+        }
+    }
+    if run_if_due(site, job, schedule, cancel).await? == Asked::Busy {
+        tracing::debug!(job = job.name(), "another process is at it");
+    }
+    Ok(())
+}
+
+/// A time from nothing to `most`, by chance.
+fn chance(site: &Site, most: Duration) -> Duration {
+    let mut bytes = [0; 4];
+    site.entropy.fill(&mut bytes);
+    most.mul_f64(f64::from(u32::from_le_bytes(bytes)) / f64::from(u32::MAX))
+}

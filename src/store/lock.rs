@@ -1,0 +1,82 @@
+//! Locks between processes, for work that must not run twice at once. They die with their holder
+//! and know no clock: on SQLite a lock on a file beside the database, on PostgreSQL an advisory
+//! lock of a session of its own.
+
+use std::fs::{File, OpenOptions, TryLockError};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
+
+use sqlx::Connection as _;
+use sqlx::postgres::PgConnection;
+
+use super::error::StoreError;
+use super::postgres::refused;
+
+/// A lock that is held until it is released or dropped.
+pub struct Lock(Holder);
+
+enum Holder {
+    /// The file's lock goes with the file's descriptor.
+    File(#[expect(dead_code, reason = "held, not read")] File),
+    /// The session's lock goes with the session.
+    Session(Box<PgConnection>),
+}
+
+impl Lock {
+    /// Whether it is still held: a session ends when the server or the network fails.
+    pub async fn is_held(&mut self) -> bool {
+        match &mut self.0 {
+            Holder::File(_) => true,
+            Holder::Session(session) => session.ping().await.is_ok(),
+        }
+    }
+
+    /// Gives it up.
+    pub async fn release(self) {
+        if let Holder::Session(session) = self.0 {
+            // A session that cannot be closed in order is gone all the same.
+            let _ = session.close().await;
+        }
+    }
+}
+
+/// The lock `name` of the SQLite file at `path`, or `None` when it is taken.
+pub(super) fn of_file(path: &Path, name: &str) -> Result<Option<Lock>, StoreError> {
+    // Whatever way led to the database, the lock is beside the file itself.
+    let path = path.canonicalize().unwrap_or_else(|_| path.to_owned());
+    let mut beside = path.into_os_string();
+    beside.push(format!("-{name}.lock"));
+    let cannot = |error: std::io::Error| {
+        StoreError::unavailable(format!("cannot lock {}: {error}", Path::new(&beside).display()))
+    };
+    let mut options = OpenOptions::new();
+    let file = options.write(true).create(true).truncate(false).mode(0o600).open(&beside);
+    let file = file.map_err(cannot)?;
+    match file.try_lock() {
+        Ok(()) => Ok(Some(Lock(Holder::File(file)))),
+        Err(TryLockError::WouldBlock) => Ok(None),
+        Err(TryLockError::Error(error)) => Err(cannot(error)),
+    }
+}
+
+/// Of each schema its own, should a database hold several.
+const TRY: &str = "SELECT pg_try_advisory_lock(
+    hashtextextended('openrsvp ' || COALESCE(current_schema(), '') || ' ' || $1, 0))";
+
+/// The lock `name`, held by `session`, or `None` when it is taken.
+pub(super) async fn of_session(
+    mut session: PgConnection,
+    name: &str,
+) -> Result<Option<Lock>, StoreError> {
+    let taken = sqlx::query_scalar::<_, bool>(TRY)
+        .bind(name)
+        .fetch_one(&mut session)
+        .await
+        .map_err(|error| refused("lock", &error))?;
+    let lock = Lock(Holder::Session(Box::new(session)));
+    if taken {
+        return Ok(Some(lock));
+    }
+    lock.release().await;
+    Ok(None)
+}
