@@ -141,7 +141,7 @@ async fn consider(
     cancel: &Cancel,
 ) -> Result<(), crate::services::Error> {
     let schedule = options.schedule(job);
-    if !is_due(site, job, schedule).await? {
+    if cancel.is_told() || !is_due(site, job, schedule).await? {
         return Ok(());
     }
     if !options.jitter.is_zero() {

@@ -33,8 +33,11 @@ impl Lock {
 
     /// Gives it up.
     pub async fn release(self) {
-        if let Holder::Session(session) = self.0 {
-            // A session that cannot be closed in order is gone all the same.
+        if let Holder::Session(mut session) = self.0 {
+            // The server takes a moment to end a session; the next to ask shall not wait for it.
+            // One that cannot be ended in order is gone all the same.
+            let unlock = sqlx::raw_sql("SELECT pg_advisory_unlock_all()");
+            let _ = unlock.execute(&mut *session).await;
             let _ = session.close().await;
         }
     }

@@ -1,6 +1,7 @@
 //! A running program for each test, and words to talk to it.
 
 pub mod postgres;
+pub mod rows;
 pub mod server;
 
 use std::sync::atomic::{AtomicU64, Ordering};
