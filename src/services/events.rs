@@ -251,7 +251,7 @@ pub async fn view(
         })
         .await?;
     if by_person {
-        touch_view(site, &view.summary);
+        count_visit(site, &view.summary);
     }
     Ok(view)
 }
@@ -276,13 +276,14 @@ pub async fn glance(
         })
         .await?;
     if by_person {
-        touch_view(site, &summary);
+        count_visit(site, &summary);
     }
     Ok((summary, viewer))
 }
 
 /// Remembers that a person looked at an event, and so at its channel.
-pub(super) fn touch_view(site: &Site, summary: &EventSummary) {
+/// Notes that a person looked at an event, and with it at its channel.
+pub fn count_visit(site: &Site, summary: &EventSummary) {
     site.touches.event(&summary.event.id, BOOST_VIEW);
     if let Some(channel) = &summary.channel {
         site.touches.channel(&channel.id, BOOST_VIEW);

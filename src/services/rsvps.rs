@@ -272,7 +272,7 @@ pub async fn view_own(
             })
         })
         .await?;
-    super::events::touch_view(site, &own.summary);
+    super::events::count_visit(site, &own.summary);
     Ok(own)
 }
 

@@ -172,6 +172,15 @@ impl Db {
         self.read(|tx| Box::pin(async move { tx.one(&PING, Vec::new()).await.map(drop) })).await
     }
 
+    /// A number that grows with every change, before the change is answered; `None` where other
+    /// processes may write too, as on PostgreSQL.
+    pub fn changes(&self) -> Option<u64> {
+        match &*self.0 {
+            Inner::Sqlite(threads, _) => Some(threads.changes()),
+            Inner::Postgres(_) => None,
+        }
+    }
+
     /// Has the engine parse a statement, without running it.
     pub async fn prepare(&self, query: &'static Query) -> Result<(), StoreError> {
         match &*self.0 {

@@ -20,6 +20,7 @@ use salvo_compression::{Compression, CompressionLevel};
 
 use self::api::openapi;
 use self::around::{Around, WebOptions};
+use self::pages::rendered::Rendered;
 use self::route::at;
 use crate::services::Site;
 
@@ -30,7 +31,7 @@ pub fn service(site: Site, readiness: ops::Readiness, options: WebOptions) -> Se
     let api = api_routes();
     let document = openapi::document(&api).to_json().unwrap_or_default();
     let router = Router::new()
-        .hoop(affix_state::inject(site).inject(readiness))
+        .hoop(affix_state::inject(site).inject(readiness).inject(Arc::new(Rendered::default())))
         .push(at("healthz").get(ops::healthz).done())
         .push(at("readyz").get(ops::readyz).done())
         .push(at("api/docs").get(pages::docs::ServeDocs::new(&document)).done())

@@ -17,7 +17,9 @@ pub(super) struct Route {
 
 /// A route at `path`, relative to the router it is pushed into.
 pub(super) fn at(path: &str) -> Route {
-    Route { router: Router::with_path(path), allowed: vec![Method::OPTIONS] }
+    // An empty path needs no filter; salvo would warn of one.
+    let router = if path.is_empty() { Router::new() } else { Router::with_path(path) };
+    Route { router, allowed: vec![Method::OPTIONS] }
 }
 
 impl Route {

@@ -10,6 +10,7 @@
 
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 use std::thread::JoinHandle;
@@ -112,6 +113,7 @@ pub(in super::super) struct Threads {
     reads: Arc<Queue<Box<dyn Job>>>,
     readers: Mutex<Vec<JoinHandle<()>>>,
     writer: Mutex<Option<JoinHandle<Tx>>>,
+    changes: Arc<AtomicU64>,
 }
 
 impl Threads {
@@ -123,10 +125,11 @@ impl Threads {
             reads: Arc::new(Queue::new(WAITING)),
             readers: Mutex::default(),
             writer: Mutex::default(),
+            changes: Arc::default(),
         };
         let writer = Tx::sqlite_writer(open_writer(options)?);
-        let queue = threads.writes.clone();
-        let handle = spawn("sqlite-writer", move || write_all(writer, &queue))?;
+        let (queue, changes) = (threads.writes.clone(), threads.changes.clone());
+        let handle = spawn("sqlite-writer", move || write_all(writer, &queue, &changes))?;
         threads.writer = Mutex::new(Some(handle));
         let mut readers = Vec::new();
         for _ in 0..options.readers.max(1) {
@@ -170,6 +173,11 @@ impl Threads {
             let _ = reply.send(run(connection));
         })))?;
         answer.await.unwrap_or_else(|_| Err(stopped()))
+    }
+
+    /// How often this process has changed the database. It has grown before a change is answered.
+    pub(in super::super) fn changes(&self) -> u64 {
+        self.changes.load(Ordering::Acquire)
     }
 
     /// Takes no more work; what waits is still done.
@@ -248,11 +256,11 @@ fn read_all(mut tx: Tx, queue: &Queue<Box<dyn Job>>) {
     }
 }
 
-fn write_all(mut tx: Tx, queue: &Queue<Work>) -> Tx {
+fn write_all(mut tx: Tx, queue: &Queue<Work>, changes: &AtomicU64) -> Tx {
     let mut next = None;
     while let Some(work) = next.take().or_else(|| queue.pop()) {
         match work {
-            Work::Grouped(first) => next = write_group(&mut tx, first, queue),
+            Work::Grouped(first) => next = write_group(&mut tx, first, queue, changes),
             Work::Alone(run) => {
                 if let Some(connection) = tx.sqlite_connection_mut() {
                     // The panic reaches the caller as a reply that never comes.
@@ -273,7 +281,12 @@ fn empty_log(tx: &Tx) {
 }
 
 /// Runs jobs in one transaction until none waits, and returns work that cannot join it.
-fn write_group(tx: &mut Tx, first: Box<dyn Job>, queue: &Queue<Work>) -> Option<Work> {
+fn write_group(
+    tx: &mut Tx,
+    first: Box<dyn Job>,
+    queue: &Queue<Work>,
+    changes: &AtomicU64,
+) -> Option<Work> {
     let mut finished: Vec<Box<dyn Job>> = Vec::new();
     let mut outcome = control(tx, "BEGIN IMMEDIATE");
     let mut leftover = None;
@@ -303,6 +316,7 @@ fn write_group(tx: &mut Tx, first: Box<dyn Job>, queue: &Queue<Work>) -> Option<
     if outcome.is_err() && is_open(tx) {
         let _ = control(tx, "ROLLBACK");
     }
+    changes.fetch_add(1, Ordering::Release);
     for job in finished {
         job.answer(outcome.clone().err());
     }

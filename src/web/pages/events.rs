@@ -2,7 +2,8 @@
 
 use salvo::{Depot, Request, Response, handler};
 
-use super::{event_form, for_form, form_fields, render, see_other, show};
+use super::rendered::Page;
+use super::{event_form, for_form, form_fields, render, rendered, see_other, show, show_html};
 use crate::domain::event::Viewer;
 use crate::domain::rsvp::{Approval, Reply, Rsvp};
 use crate::services::Site;
@@ -23,11 +24,20 @@ pub async fn show_event(
     response: &mut Response,
     depot: &mut Depot,
 ) -> Result<(), Problem> {
-    let site = site(depot)?;
-    let client = ClientInfo::of(depot);
-    let view =
-        events::view(site, path_param(request, "event_id"), None, client.is_person()).await?;
-    render(response, &event_page(site, &client, &view, AnswerForm::default()))
+    let (site, client) = (site(depot)?, ClientInfo::of(depot));
+    let id = path_param(request, "event_id");
+    let address = client.absolute(&format!("/e/{id}"));
+    let make = async || {
+        let view = events::view(site, id, None, false).await?;
+        let page = event_page(site, &client, &view, AnswerForm::default());
+        Page::render(&page, Some(view.summary))
+    };
+    let page = rendered(depot)?.page(address, site, make).await?;
+    if let Some(event) = page.event.filter(|_| client.is_person()) {
+        events::count_visit(site, &event);
+    }
+    show_html(response, page.html);
+    Ok(())
 }
 
 /// Shows the form that answers an event on a page of its own.

@@ -2,11 +2,13 @@
 
 use salvo::{Depot, Request, Response, handler};
 
-use super::{page_number, render, see_other, show};
+use super::rendered::Page;
+use super::{page_number, render, rendered, see_other, show, show_html};
 use crate::domain::channel::Visibility;
 use crate::domain::event::{EventSummary, Viewer};
 use crate::services::{channels, events};
 use crate::web::api::{path_param, site};
+use crate::web::client::ClientInfo;
 use crate::web::error::Problem;
 use crate::web::text::counted;
 use crate::web::views::channel::ChannelPage;
@@ -25,17 +27,23 @@ pub async fn show_home(
         let slug = crate::domain::slug::slug(&slug);
         return see_other(response, &format!("/channel/{slug}"));
     }
-    let site = site(depot)?;
-    let per_page = site.rules.events_per_page;
-    let home = events::home(site, page_number(request), per_page).await?;
-    let now = site.clock.now();
-    let upcoming = &home.upcoming;
-    let page = HomePage {
-        upcoming: upcoming.events.iter().map(|summary| show::card(summary, now)).collect(),
-        past: home.recent.iter().map(|summary| show::card(summary, now)).collect(),
-        pages: show::pages("/", upcoming.page, per_page, upcoming.total),
+    let (site, number) = (site(depot)?, page_number(request));
+    let address = ClientInfo::of(depot).absolute(&format!("/?page={number}"));
+    let make = async || {
+        let per_page = site.rules.events_per_page;
+        let home = events::home(site, number, per_page).await?;
+        let now = site.clock.now();
+        let upcoming = &home.upcoming;
+        let page = HomePage {
+            upcoming: upcoming.events.iter().map(|summary| show::card(summary, now)).collect(),
+            past: home.recent.iter().map(|summary| show::card(summary, now)).collect(),
+            pages: show::pages("/", upcoming.page, per_page, upcoming.total),
+        };
+        Page::render(&page, None)
     };
-    render(response, &page)
+    let page = rendered(depot)?.page(address, site, make).await?;
+    show_html(response, page.html);
+    Ok(())
 }
 
 /// Shows a public channel.

@@ -6,24 +6,38 @@ pub mod event_form;
 pub mod events;
 pub mod lists;
 pub mod organizer;
+pub(super) mod rendered;
 mod show;
 
-use askama::Template;
-use salvo::http::StatusCode;
-use salvo::http::header::{CONTENT_TYPE, HeaderValue, LOCATION};
-use salvo::{Request, Response};
+use std::sync::Arc;
 
+use askama::Template;
+use salvo::http::header::{CONTENT_TYPE, HeaderValue, LOCATION};
+use salvo::http::{ResBody, StatusCode};
+use salvo::hyper::body::Bytes;
+use salvo::{Depot, Request, Response};
+
+use self::rendered::Rendered;
 use super::error::{Problem, v1_name};
 use super::views::forms::FormErrors;
 use crate::services::{Error, FieldError};
 
 /// Shows a view.
 fn render(response: &mut Response, page: &impl Template) -> Result<(), Problem> {
-    let html = page.render().map_err(Problem::internal)?;
+    show_html(response, page.render().map_err(Problem::internal)?.into());
+    Ok(())
+}
+
+/// The public pages that were made a moment ago.
+fn rendered(depot: &Depot) -> Result<&Rendered, Problem> {
+    let rendered = depot.get_typed::<Arc<Rendered>>();
+    rendered.map(AsRef::as_ref).map_err(|_| Problem::internal("no pages in the depot"))
+}
+
+fn show_html(response: &mut Response, html: Bytes) {
     let kind = HeaderValue::from_static("text/html; charset=utf-8");
     response.headers_mut().insert(CONTENT_TYPE, kind);
-    response.replace_body(html.into());
-    Ok(())
+    response.replace_body(ResBody::Once(html));
 }
 
 /// Sends the browser to another page with `GET`, so that reloading it sends nothing again.
