@@ -9,6 +9,7 @@ mod cli;
 mod decay;
 mod events;
 mod faults;
+mod golden;
 mod import;
 mod jobs;
 mod kill;

@@ -146,6 +146,7 @@ pub fn check_html(name: &str, html: &str) {
     assert_eq!(select("style, [style], script:not([src]), [onclick]"), [""; 0], "{name}: inline");
     assert!(!html.contains("/static/unknown"), "{name}: a file that does not exist");
     check_ids(name, &document);
+    compare(name, &document);
     if std::env::var_os("OPENRSVP_UI_SAMPLES").is_some() {
         let here = html.replace("=\"/static/", "=\"static/");
         let assets = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("assets/static");
@@ -156,6 +157,22 @@ pub fn check_html(name: &str, html: &str) {
         }
         std::fs::write(folder().join(format!("{name}.html")), here).expect("a file");
     }
+}
+
+/// Compares title and main part with the page's golden file, `tests/golden/pages`; the rest of
+/// the frame is the same for all.
+fn compare(name: &str, document: &scraper::Html) {
+    let first = |selector| {
+        let selector = scraper::Selector::parse(selector).expect("a selector");
+        document.select(&selector).next().map(|element| element.html()).unwrap_or_default()
+    };
+    let lines = format!("{}\n{}", first("title"), first("main"));
+    let lines: Vec<_> = lines.lines().map(str::trim_end).filter(|line| !line.is_empty()).collect();
+    let mut settings = insta::Settings::clone_current();
+    settings.set_snapshot_path(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/golden/pages"));
+    settings.set_prepend_module_to_snapshot(false);
+    settings.set_omit_expression(true);
+    settings.bind(|| insta::assert_snapshot!(name, lines.join("\n")));
 }
 
 fn check_ids(name: &str, document: &scraper::Html) {
