@@ -150,7 +150,7 @@ impl Running {
         self.readiness.withdraw();
         let jobs = tokio::spawn(async move {
             if let Some(scheduler) = self.scheduler {
-                scheduler.stop().await;
+                scheduler.stop(self.grace).await;
             }
         });
         tokio::time::sleep(LAST_CONNECTIONS).await;

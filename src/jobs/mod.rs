@@ -10,6 +10,8 @@ pub use progress::Cancel;
 
 use progress::{Halt, Progress};
 
+use tokio::task::JoinSet;
+
 use crate::domain::job::{Job, Outcome, Run, Schedule};
 use crate::services::{Error, Site, jobs};
 use crate::store::lock::Lock;
@@ -61,14 +63,11 @@ pub async fn is_due(site: &Site, job: Job, schedule: Schedule) -> Result<bool, E
 async fn run_locked(site: &Site, job: Job, cancel: &Cancel, lock: Lock) -> Result<Run, Error> {
     let run = jobs::begin(site, job).await?;
     let progress = Progress::new(cancel.clone(), lock);
-    // In a task of its own, so that a fault in a job ends the job alone.
-    let work = tokio::spawn(work(site.clone(), job, progress.clone()));
-    let (outcome, reason) = match work.await {
-        Ok(Ok(())) => (Outcome::Done, None),
-        Ok(Err(Halt::Stopped)) => (Outcome::Stopped, Some("told to stop".to_owned())),
-        Ok(Err(Halt::Failed(reason))) => (Outcome::Failed, Some(reason)),
-        Err(error) if error.is_panic() => (Outcome::Failed, Some("it panicked".to_owned())),
-        Err(_) => (Outcome::Stopped, Some("the program is ending".to_owned())),
+    let (outcome, reason) = match apart(work(site.clone(), job, progress.clone())).await {
+        Some(Ok(())) => (Outcome::Done, None),
+        Some(Err(Halt::Stopped)) => (Outcome::Stopped, Some("told to stop".to_owned())),
+        Some(Err(Halt::Failed(reason))) => (Outcome::Failed, Some(reason)),
+        None => (Outcome::Failed, Some("it panicked".to_owned())),
     };
     let ended = jobs::end(site, run, outcome, progress.counts(), reason).await;
     progress.release().await;
@@ -79,6 +78,14 @@ async fn run_locked(site: &Site, job: Job, cancel: &Cancel, lock: Lock) -> Resul
         _ => tracing::info!(job, outcome, counts, "job ended"),
     }
     Ok(run)
+}
+
+/// Runs something in a task of its own, so that a fault in it ends it alone; `None` after a panic.
+/// It ends with its caller.
+async fn apart<T: Send + 'static>(work: impl Future<Output = T> + Send + 'static) -> Option<T> {
+    let mut tasks = JoinSet::new();
+    tasks.spawn(work);
+    tasks.join_next().await?.ok()
 }
 
 async fn work(site: Site, job: Job, progress: Progress) -> Result<(), Halt> {

@@ -11,9 +11,9 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 use tokio_cron_scheduler::{Job as Tick, JobScheduler, JobSchedulerError};
 
-use super::{Asked, Cancel, is_due, run_if_due};
+use super::{Asked, Cancel, apart, is_due, run_if_due};
 use crate::domain::job::{Job, Schedule};
-use crate::services::Site;
+use crate::services::{Error, Site};
 
 /// Time for the ticker to end; it holds nothing that would be lost.
 const TICKER_END: Duration = Duration::from_secs(1);
@@ -87,16 +87,23 @@ impl Scheduler {
         Some(Self { stopping, asking, ticker })
     }
 
-    /// Stops: a job under way ends at its next step and is recorded as stopped.
-    pub async fn stop(self) {
+    /// Stops: a job under way ends at its next step and is recorded as stopped. One that does not
+    /// get there within `grace`, because the database does not answer, is left; the next run
+    /// finds out.
+    pub async fn stop(mut self, grace: Duration) {
         // A receiver that is gone has stopped already.
         let _ = self.stopping.send(true);
         if let Some(mut ticker) = self.ticker {
             // It holds nothing: one that does not end goes with the process.
             let _ = tokio::time::timeout(TICKER_END, ticker.shutdown()).await;
         }
-        if let Err(error) = self.asking.await {
-            tracing::error!(%error, "the scheduler ended badly");
+        match tokio::time::timeout(grace, &mut self.asking).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => tracing::error!(%error, "the scheduler ended badly"),
+            Err(_) => {
+                tracing::warn!("a job did not stop in time and is left");
+                self.asking.abort();
+            }
         }
     }
 }
@@ -119,9 +126,14 @@ async fn ticker(ticks: &str, poke: mpsc::Sender<()>) -> Result<JobScheduler, Job
 async fn ask(site: Site, options: SchedulerOptions, mut poked: mpsc::Receiver<()>, cancel: Cancel) {
     while !cancel.is_told() {
         for job in Job::ALL {
-            if let Err(error) = consider(&site, &options, job, &cancel).await {
-                // Asked again in a minute, so nothing is lost.
-                tracing::warn!(job = job.name(), %error, "the job could not be run");
+            let asked = consider(site.clone(), options.clone(), job, cancel.clone());
+            // Asked again in a minute, so nothing is lost.
+            match apart(asked).await {
+                Some(Ok(())) => {}
+                Some(Err(error)) => {
+                    tracing::warn!(job = job.name(), %error, "the job could not be run");
+                }
+                None => tracing::error!(job = job.name(), "asking for the job panicked"),
             }
         }
         tokio::select! {
@@ -135,22 +147,22 @@ async fn ask(site: Site, options: SchedulerOptions, mut poked: mpsc::Receiver<()
 
 /// Runs a job if it is due.
 async fn consider(
-    site: &Site,
-    options: &SchedulerOptions,
+    site: Site,
+    options: SchedulerOptions,
     job: Job,
-    cancel: &Cancel,
-) -> Result<(), crate::services::Error> {
+    cancel: Cancel,
+) -> Result<(), Error> {
     let schedule = options.schedule(job);
-    if cancel.is_told() || !is_due(site, job, schedule).await? {
+    if cancel.is_told() || !is_due(&site, job, schedule).await? {
         return Ok(());
     }
     if !options.jitter.is_zero() {
         tokio::select! {
-            () = tokio::time::sleep(chance(site, options.jitter)) => {}
+            () = tokio::time::sleep(chance(&site, options.jitter)) => {}
             () = cancel.told() => return Ok(()),
         }
     }
-    if run_if_due(site, job, schedule, cancel).await? == Asked::Busy {
+    if run_if_due(&site, job, schedule, &cancel).await? == Asked::Busy {
         tracing::debug!(job = job.name(), "another process is at it");
     }
     Ok(())

@@ -225,7 +225,10 @@ impl Db {
                 let path = options.path.clone();
                 blocking(move || lock::of_file(&path, name)).await
             }
-            Inner::Postgres(server) => lock::of_session(server.connect_apart().await?, name).await,
+            Inner::Postgres(server) => {
+                let session = server.connect_apart().await?;
+                lock::of_session(session, name, server.patience()).await
+            }
         }
     }
 

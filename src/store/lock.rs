@@ -5,6 +5,7 @@
 use std::fs::{File, OpenOptions, TryLockError};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
+use std::time::Duration;
 
 use sqlx::Connection as _;
 use sqlx::postgres::PgConnection;
@@ -19,7 +20,7 @@ enum Holder {
     /// The file's lock goes with the file's descriptor.
     File(#[expect(dead_code, reason = "held, not read")] File),
     /// The session's lock goes with the session.
-    Session(Box<PgConnection>),
+    Session(Box<PgConnection>, Duration),
 }
 
 impl Lock {
@@ -27,18 +28,23 @@ impl Lock {
     pub async fn is_held(&mut self) -> bool {
         match &mut self.0 {
             Holder::File(_) => true,
-            Holder::Session(session) => session.ping().await.is_ok(),
+            Holder::Session(session, patience) => {
+                tokio::time::timeout(*patience, session.ping()).await.is_ok_and(|ping| ping.is_ok())
+            }
         }
     }
 
     /// Gives it up.
     pub async fn release(self) {
-        if let Holder::Session(mut session) = self.0 {
+        if let Holder::Session(mut session, patience) = self.0 {
             // The server takes a moment to end a session; the next to ask shall not wait for it.
             // One that cannot be ended in order is gone all the same.
             let unlock = sqlx::raw_sql("SELECT pg_advisory_unlock_all()");
-            let _ = unlock.execute(&mut *session).await;
-            let _ = session.close().await;
+            let _ = tokio::time::timeout(patience, async {
+                let _ = unlock.execute(&mut *session).await;
+                session.close().await
+            })
+            .await;
         }
     }
 }
@@ -66,17 +72,19 @@ pub(super) fn of_file(path: &Path, name: &str) -> Result<Option<Lock>, StoreErro
 const TRY: &str = "SELECT pg_try_advisory_lock(
     hashtextextended('openrsvp ' || COALESCE(current_schema(), '') || ' ' || $1, 0))";
 
-/// The lock `name`, held by `session`, or `None` when it is taken.
+/// The lock `name`, held by `session`, or `None` when it is taken. A server that does not answer
+/// within `patience` has lost it.
 pub(super) async fn of_session(
     mut session: PgConnection,
     name: &str,
+    patience: Duration,
 ) -> Result<Option<Lock>, StoreError> {
     let taken = sqlx::query_scalar::<_, bool>(TRY)
         .bind(name)
         .fetch_one(&mut session)
         .await
         .map_err(|error| refused("lock", &error))?;
-    let lock = Lock(Holder::Session(Box::new(session)));
+    let lock = Lock(Holder::Session(Box::new(session), patience));
     if taken {
         return Ok(Some(lock));
     }

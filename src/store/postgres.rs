@@ -29,6 +29,7 @@ pub(super) struct Server {
     pool: PgPool,
     connections: u32,
     options: PgConnectOptions,
+    patience: Duration,
 }
 
 impl Server {
@@ -69,7 +70,10 @@ impl Server {
             .connect_with(connect.clone())
             .await;
         match pool {
-            Ok(pool) => Ok(Self { pool, connections, options: connect }),
+            Ok(pool) => {
+                let patience = options.acquire_timeout;
+                Ok(Self { pool, connections, options: connect, patience })
+            }
             Err(error) => Err(refused("connect", &reason(error, options, &connect).await)),
         }
     }
@@ -92,7 +96,16 @@ impl Server {
 
     /// A connection beside the pool, without its limits: for what holds one for long.
     pub(super) async fn connect_apart(&self) -> Result<PgConnection, StoreError> {
-        PgConnection::connect_with(&self.options).await.map_err(|error| refused("connect", &error))
+        let connecting = PgConnection::connect_with(&self.options);
+        tokio::time::timeout(self.patience, connecting)
+            .await
+            .map_err(|_| StoreError::unavailable("no connection in time"))?
+            .map_err(|error| refused("connect", &error))
+    }
+
+    /// How long to wait for the server to answer at all.
+    pub(super) fn patience(&self) -> Duration {
+        self.patience
     }
 
     pub(super) async fn close(&self) {

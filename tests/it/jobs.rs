@@ -7,7 +7,7 @@ use std::time::Duration;
 use openrsvp::domain::job::{Counts, Job, Outcome, Run};
 use openrsvp::jobs::{self, Asked, Cancel};
 use openrsvp::services::{Site, jobs as records};
-use openrsvp::store::db::{Db, Query, SqliteOptions, StoreOptions};
+use openrsvp::store::db::{Db, Engine, Query, SqliteOptions, StoreOptions};
 use openrsvp::store::statements;
 use serde_json::{Value, json};
 
@@ -118,6 +118,47 @@ on_both! {
         let (sender, cancel) = Cancel::new();
         drop(sender);
         assert_eq!(jobs::run(site, Job::DecayCycle, &cancel).await.map(outcome).unwrap(), Some(Outcome::Stopped));
+    }
+
+    async fn a_lock_that_is_lost_ends_the_job(app: &TestApp) {
+        static END_SESSIONS: Query = Query {
+            name: "end sessions",
+            sqlite: "SELECT 0",
+            postgres: "SELECT CAST(COUNT(*) AS BIGINT) FROM (SELECT pg_terminate_backend(pid) FROM pg_locks
+                WHERE locktype = 'advisory' AND database = (SELECT oid FROM pg_database WHERE datname = current_database())) t",
+        };
+        let site = &app.running().site;
+        let mut lock = site.db.try_lock("vacuum-db").await.unwrap().unwrap();
+        assert!(lock.is_held().await);
+        let ended = number(&site.db, &END_SESSIONS).await;
+        assert_eq!((ended == 1, lock.is_held().await), (site.db.engine() == Engine::Postgres, ended == 0));
+        lock.release().await;
+        if ended == 0 { return; }
+        for query in &MANY { change(&site.db, query).await; }
+        let job = tokio::spawn({ let site = site.clone(); async move { ran(&site, Job::DecayCycle).await } });
+        while number(&site.db, &EVENTS).await == 3000 {
+            tokio::time::sleep(Duration::from_millis(2)).await;
+        }
+        assert_eq!(number(&site.db, &END_SESSIONS).await, 1);
+        let run = job.await.unwrap();
+        assert!(run.outcome == Outcome::Failed && run.reason.unwrap().contains("lock was lost"));
+        assert!(number(&site.db, &EVENTS).await > 0);
+    }
+
+    async fn a_channel_that_is_joined_while_it_is_purged_is_there(app: &TestApp) {
+        query!(DANGLING, "SELECT CAST(COUNT(*) AS BIGINT) FROM events e LEFT JOIN channels c ON c.id = e.channel_id WHERE c.id IS NULL");
+        query!(FADE, "UPDATE channels SET score = 0.0, purgeable_at = 1");
+        query!(EMPTY, "DELETE FROM events");
+        let site = &app.running().site;
+        for _ in 0..40 {
+            change(&site.db, &EMPTY).await;
+            change(&site.db, &FADE).await;
+            let names = [json!({ "channel_name": "Garden" }), json!({ "channel_name": "Garden" })];
+            let [one, two] = names.map(|body| app.event(body));
+            let (_, _, run) = tokio::join!(one, two, ran(site, Job::DecayCycle));
+            assert_eq!(run.outcome, Outcome::Done);
+            assert_eq!(number(&site.db, &DANGLING).await, 0);
+        }
     }
 
     async fn a_job_that_fails_says_why_and_lets_go(app: &TestApp) {

@@ -91,7 +91,7 @@ on_both! {
         expect_runs(site, 5, 4).await;
         app.clock.advance(SignedDuration::from_hours(1));
         expect_runs(site, 6, 4).await;
-        scheduler.stop().await;
+        scheduler.stop(PATIENCE).await;
         app.clock.advance(SignedDuration::from_hours(24));
         expect_runs(site, 6, 4).await;
     }
@@ -106,7 +106,7 @@ on_both! {
         // Ticks come while nothing is due, and while a job runs: nothing is kept of them.
         tokio::time::sleep(Duration::from_millis(2500)).await;
         expect_runs(site, 2, 1).await;
-        scheduler.stop().await;
+        scheduler.stop(PATIENCE).await;
     }
 
     async fn two_processes_share_the_work(app: &TestApp) {
@@ -119,7 +119,7 @@ on_both! {
         expect_runs(site, 1, 1).await;
         app.clock.advance(SignedDuration::from_hours(1));
         expect_runs(site, 2, 1).await;
-        for scheduler in schedulers { scheduler.stop().await; }
+        for scheduler in schedulers { scheduler.stop(PATIENCE).await; }
         assert!(runs(site, Job::DecayCycle).await.iter().all(|run| run.outcome == Outcome::Done));
     }
 
@@ -130,7 +130,7 @@ on_both! {
         openrsvp::jobs::run(site, Job::DecayCycle, &cancel).await.unwrap();
         let scheduler = Scheduler::start(site, &without_ticker()).await.unwrap();
         expect_runs(site, 1, 1).await;
-        scheduler.stop().await;
+        scheduler.stop(PATIENCE).await;
     }
 
     async fn a_failure_is_tried_again_after_a_while_and_not_at_once(app: &TestApp) {
@@ -144,7 +144,7 @@ on_both! {
         expect_runs(site, 2, 1).await;
         let outcomes: Vec<_> = runs(site, Job::DecayCycle).await.iter().map(|run| run.outcome).collect();
         assert_eq!(outcomes, [Outcome::Done, Outcome::Lost]);
-        scheduler.stop().await;
+        scheduler.stop(PATIENCE).await;
     }
 
     async fn a_stop_ends_the_job_at_its_next_step_and_the_next_start_goes_on(app: &TestApp) {
@@ -156,13 +156,13 @@ on_both! {
         let begun = async { while runs(site, Job::DecayCycle).await.is_empty() { tokio::time::sleep(Duration::from_millis(1)).await; } };
         tokio::time::timeout(PATIENCE, begun).await.unwrap();
         tokio::time::sleep(Duration::from_millis(50)).await;
-        tokio::time::timeout(PATIENCE, scheduler.stop()).await.expect("it stops");
+        tokio::time::timeout(PATIENCE, scheduler.stop(PATIENCE)).await.expect("it stops");
         let stopped = runs(site, Job::DecayCycle).await.remove(0);
         assert_eq!(stopped.outcome, Outcome::Stopped, "{stopped:?}");
         assert!(site.db.try_lock(Job::DecayCycle.name()).await.unwrap().is_some(), "the lock is free");
         let scheduler = Scheduler::start(site, &without_ticker()).await.unwrap();
         expect_runs(site, 2, 1).await;
-        scheduler.stop().await;
+        scheduler.stop(PATIENCE).await;
         let purged: i64 = runs(site, Job::DecayCycle).await.iter().map(|run| run.counts["events_purged"]).sum();
         assert_eq!(purged, 8000);
     }
@@ -179,7 +179,7 @@ on_both! {
         let options = SchedulerOptions { jitter: Duration::from_secs(3600), ..without_ticker() };
         let scheduler = Scheduler::start(site, &options).await.unwrap();
         expect_runs(site, 0, 0).await;
-        tokio::time::timeout(PATIENCE, scheduler.stop()).await.expect("it stops at once");
+        tokio::time::timeout(PATIENCE, scheduler.stop(PATIENCE)).await.expect("it stops at once");
     }
 
     async fn a_ticker_that_cannot_be_made_stops_nothing(app: &TestApp) {
@@ -187,7 +187,7 @@ on_both! {
         let options = SchedulerOptions { ticks: "whenever", ..without_ticker() };
         let scheduler = Scheduler::start(site, &options).await.unwrap();
         expect_runs(site, 1, 1).await;
-        scheduler.stop().await;
+        scheduler.stop(PATIENCE).await;
     }
 }
 

@@ -5,7 +5,7 @@ use std::process::Output;
 use std::time::Duration;
 
 use openrsvp::domain::job::{Job, Outcome};
-use openrsvp::store::db::{Db, Query, SqliteOptions, StoreOptions};
+use openrsvp::store::db::{Db, Engine, Query, SqliteOptions, StoreOptions};
 use openrsvp::store::vacuum;
 use serde_json::Value;
 
@@ -47,6 +47,26 @@ on_both! {
         let again = ran(site, Job::VacuumDb).await;
         assert_eq!((again.outcome, again.counts.contains_key("pages_given_back")), (Outcome::Done, false));
     }
+
+    async fn a_vacuum_under_way_is_ended_when_told(app: &TestApp) {
+        static UNDER_WAY: Query = Query {
+            name: "under way",
+            sqlite: "SELECT 'none' WHERE FALSE",
+            postgres: "SELECT query FROM pg_stat_activity WHERE datname = current_database() AND query LIKE 'VACUUM%' AND state = 'active'",
+        };
+        let db = &app.running().site.db;
+        change(db, &LARGE[0]).await;
+        change(db, &CLEAR).await;
+        let told = tokio::time::sleep(Duration::from_millis(1));
+        let finished = db.vacuum_table("events", told).await.unwrap();
+        assert!(finished || db.engine() == Engine::Postgres);
+        let gone = async {
+            while !rows(db, &UNDER_WAY).await.is_empty() {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(5), gone).await.expect("it has ended");
+    }
 }
 
 fn json_of(output: &Output) -> Value {
@@ -86,7 +106,7 @@ async fn a_file_that_cannot_shrink_is_written_anew_once() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[expect(clippy::disallowed_methods, reason = "how long writers wait")]
 async fn writers_go_on_beside_a_vacuum() {
-    let app = TestApp::start(openrsvp::store::db::Engine::Sqlite).await;
+    let app = TestApp::start(Engine::Sqlite).await;
     let site = app.running().site.clone();
     change(&site.db, &LARGE[0]).await;
     change(&site.db, &CLEAR).await;
