@@ -157,13 +157,8 @@ fn line_of(run: &Run) -> String {
     if let Some(reason) = &run.reason {
         line.push_str(&format!(" ({reason})"));
     }
-    let counts: Vec<_> = run
-        .counts
-        .iter()
-        .map(|(name, count)| format!("{} {count}", name.replace('_', " ")))
-        .collect();
-    if !counts.is_empty() {
-        line.push_str(&format!("; {}", counts.join(", ")));
+    if !run.counts.is_empty() {
+        line.push_str(&format!("; {}", run.counts_in_words()));
     }
     line
 }

@@ -109,6 +109,15 @@ pub struct Run {
     pub reason: Option<String>,
 }
 
+impl Run {
+    /// What it did, for a line of text: `events purged 3, rsvps closed 1`.
+    #[must_use]
+    pub fn counts_in_words(&self) -> String {
+        let words = |(name, count): (&String, &i64)| format!("{} {count}", name.replace('_', " "));
+        self.counts.iter().map(words).collect::<Vec<_>>().join(", ")
+    }
+}
+
 /// When a job shall run: once in each period, all of them counted from one moment for all
 /// processes. So a run that was missed happens once, and two processes agree on what is due.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

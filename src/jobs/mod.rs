@@ -72,7 +72,7 @@ async fn run_locked(site: &Site, job: Job, cancel: &Cancel, lock: Lock) -> Resul
     let ended = jobs::end(site, run, outcome, progress.counts(), reason).await;
     progress.release().await;
     let run = ended?;
-    let (job, outcome, counts) = (job.name(), outcome.as_str(), format!("{:?}", run.counts));
+    let (job, outcome, counts) = (job.name(), outcome.as_str(), run.counts_in_words());
     match (&run.outcome, &run.reason) {
         (Outcome::Failed, Some(reason)) => tracing::error!(job, counts, reason, "job failed"),
         _ => tracing::info!(job, outcome, counts, "job ended"),
