@@ -176,6 +176,8 @@ impl Schedule {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     fn at(text: &str) -> Timestamp {
@@ -238,6 +240,29 @@ mod tests {
         }
         let stopped = run("2031-05-10T10:59:00Z", Outcome::Stopped);
         assert!(hourly.is_due(Some(&stopped), at("2031-05-10T10:59:00Z")));
+    }
+
+    proptest! {
+        #[test]
+        fn wherever_the_clock_goes_the_job_follows_and_runs_once(
+            hours in 1_u32..200,
+            clock in proptest::collection::vec(-4_000_000_000_000_000..4_000_000_000_000_000_i64, 1..40),
+        ) {
+            let schedule = Schedule::hours(hours);
+            let mut last: Option<Run> = None;
+            for micros in clock {
+                let now = Timestamp::from_microsecond(micros).unwrap();
+                if schedule.is_due(last.as_ref(), now) {
+                    last = Some(Run { started_at: now, ..run("1970-01-01T00:00:00Z", Outcome::Done) });
+                }
+                let ran = last.as_ref().unwrap();
+                prop_assert!(!schedule.is_due(last.as_ref(), now));
+                prop_assert!(now.duration_since(ran.started_at).abs() < schedule.every);
+                let due = schedule.due_at(last.as_ref(), now).unwrap();
+                prop_assert!(due > now && due.duration_since(now) <= schedule.every);
+                prop_assert!(schedule.is_due(last.as_ref(), due));
+            }
+        }
     }
 
     #[test]

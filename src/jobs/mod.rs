@@ -94,3 +94,19 @@ async fn work(site: Site, job: Job, progress: Progress) -> Result<(), Halt> {
         Job::VacuumDb => vacuum::run(&site, &progress).await,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_panic_ends_what_panicked_and_nothing_else() {
+        assert_eq!(apart(async { 7 }).await, Some(7));
+        let panics = async {
+            if Job::ALL.len() > 1 {
+                panic!("on purpose");
+            }
+        };
+        assert_eq!(apart(panics).await, None);
+    }
+}

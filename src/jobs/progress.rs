@@ -136,3 +136,52 @@ impl Progress {
         step().await.map_err(Halt::from)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::cell::Cell;
+
+    use super::*;
+    use crate::store::db::{Db, SqliteOptions, StoreOptions};
+
+    async fn progress(dir: &std::path::Path) -> (watch::Sender<bool>, Progress) {
+        let options = StoreOptions::Sqlite(SqliteOptions::new(dir.join("test.db")));
+        let lock = Db::open(&options).await.unwrap().try_lock("test").await.unwrap().unwrap();
+        let (sender, cancel) = Cancel::new();
+        (sender, Progress::new(cancel, lock))
+    }
+
+    #[tokio::test]
+    async fn a_step_is_tried_again_only_when_that_may_help() {
+        let dir = tempfile::tempdir().unwrap();
+        let (sender, progress) = progress(dir.path()).await;
+        let tries = Cell::new(0);
+        let failing = |times: u32, error: fn() -> Error| {
+            let tries = &tries;
+            tries.set(0);
+            move || async move {
+                tries.set(tries.get() + 1);
+                if tries.get() <= times { Err(error()) } else { Ok(tries.get()) }
+            }
+        };
+        let busy = || Error::Busy(StoreError::Busy);
+        assert!(matches!(progress.step(failing(2, busy)).await, Ok(3)));
+        assert!(matches!(progress.step(failing(99, busy)).await, Err(Halt::Failed(_))));
+        assert_eq!(tries.get(), TRIES);
+        let broken = || Error::Internal(StoreError::Busy);
+        assert!(matches!(progress.step(failing(1, broken)).await, Err(Halt::Failed(_))));
+        assert_eq!(tries.get(), 1);
+        sender.send(true).unwrap();
+        assert!(matches!(progress.step(failing(0, busy)).await, Err(Halt::Stopped)));
+        assert_eq!(tries.get(), 0);
+    }
+
+    #[tokio::test]
+    async fn a_released_lock_ends_the_job() {
+        let dir = tempfile::tempdir().unwrap();
+        let (_sender, progress) = progress(dir.path()).await;
+        assert!(progress.go_on().await.is_ok());
+        progress.clone().release().await;
+        assert!(matches!(progress.go_on().await, Err(Halt::Failed(_))));
+    }
+}

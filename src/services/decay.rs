@@ -11,6 +11,8 @@ use crate::store::{Place, channels, events};
 
 /// Rows in one batch.
 pub const BATCH: usize = 200;
+/// Answers and messages deleted in one transaction; the event that passes it is the last one.
+const HEAVY: i64 = 10_000;
 
 /// What a batch did.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -60,8 +62,10 @@ pub async fn close(site: &Site, now: Timestamp, after: Place) -> Result<Step, Er
     Ok(Step::of(&batch, closed))
 }
 
-/// Purges events, with all that is theirs, that may be purged at `now`.
+/// Purges events, with all that is theirs, that may be purged at `now`. A batch ends early when it
+/// has deleted much, for others wait to write; the next begins where it began.
 pub async fn purge_events(site: &Site, now: Timestamp, after: Place) -> Result<Step, Error> {
+    let begin = after.clone();
     let batch = site
         .db
         .read(move |tx| {
@@ -71,18 +75,43 @@ pub async fn purge_events(site: &Site, now: Timestamp, after: Place) -> Result<S
         })
         .await?;
     let (ids, fading) = (ids(&batch), site.rules.fading);
-    let purged = write(site, ids, move |tx, id| Box::pin(purge_event(tx, id, fading, now))).await?;
-    Ok(Step::of(&batch, purged))
+    if ids.is_empty() {
+        return Ok(Step::of(&batch, 0));
+    }
+    site.db
+        .write(move |tx| {
+            Box::pin(async move {
+                let (mut step, mut weight) = (Step { examined: 0, changed: 0, next: None }, 0);
+                for id in &ids {
+                    if weight >= HEAVY {
+                        return Ok(Step { next: Some(begin), ..step });
+                    }
+                    let below = purge_event(tx, id, fading, now).await?;
+                    step.examined += 1;
+                    step.changed += i64::from(below.is_some());
+                    weight += below.unwrap_or_default();
+                }
+                Ok(Step::of(&batch, step.changed))
+            })
+        })
+        .await
 }
 
-async fn purge_event(tx: &mut Tx, id: &str, fading: Fading, now: Timestamp) -> Result<bool, Error> {
-    let Some(event) = events::lock(tx, id).await? else { return Ok(false) };
+/// Purges an event, and says how many rows went with it; none when it stays.
+async fn purge_event(
+    tx: &mut Tx,
+    id: &str,
+    fading: Fading,
+    now: Timestamp,
+) -> Result<Option<i64>, Error> {
+    let Some(event) = events::lock(tx, id).await? else { return Ok(None) };
     if fading.is_purgeable(&event, now) {
-        return Ok(events::delete(tx, id).await?);
+        let below = events::count_below(tx, id).await?;
+        return Ok(events::delete(tx, id).await?.then_some(below));
     }
     // Written by a version that did not know the column, or by other settings.
     events::set_fades(tx, id, fading.fades(&event)).await?;
-    Ok(false)
+    Ok(None)
 }
 
 /// Purges channels without events that may be purged at `now`.

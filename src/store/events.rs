@@ -86,6 +86,8 @@ queries! {
     LIST_PURGEABLE = "SELECT purgeable_at, id FROM events
         WHERE purgeable_at <= $1 AND (purgeable_at, id) > ($2, $3)
         ORDER BY purgeable_at, id LIMIT $4";
+    COUNT_BELOW = "SELECT (SELECT COUNT(*) FROM rsvps r WHERE r.event_id = $1)
+            + (SELECT COUNT(*) FROM messages m WHERE m.event_id = $1)";
     LIST_CLOSABLE = "SELECT rsvps_close_at, id FROM events
         WHERE NOT rsvps_closed AND rsvps_close_at IS NOT NULL AND rsvps_close_at <= $1
             AND (rsvps_close_at, id) > ($2, $3)
@@ -320,6 +322,11 @@ pub async fn list_purgeable(
 ) -> Result<Vec<Place>, StoreError> {
     let values = values![micros(now), after.at, after.id.as_str(), limit];
     tx.all(&LIST_PURGEABLE, values).await?.iter().map(Place::from_row).collect()
+}
+
+/// How many rows go with an event when it is deleted.
+pub async fn count_below(tx: &mut Tx, id: &str) -> Result<i64, StoreError> {
+    count(tx.one(&COUNT_BELOW, values![id]).await?)
 }
 
 /// Up to `limit` events after `after` whose closing time has come at `now`.

@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use openrsvp::domain::job::{Counts, Job, Outcome, Run};
 use openrsvp::jobs::{self, Asked, Cancel};
-use openrsvp::services::{Site, jobs as records};
+use openrsvp::services::{Site, decay, jobs as records};
 use openrsvp::store::db::{Db, Engine, Query, SqliteOptions, StoreOptions};
-use openrsvp::store::statements;
+use openrsvp::store::{Place, statements};
 use serde_json::{Value, json};
 
 use crate::support::rows::{change, faded_events, number, query, ran};
@@ -118,6 +118,26 @@ on_both! {
         let (sender, cancel) = Cancel::new();
         drop(sender);
         assert_eq!(jobs::run(site, Job::DecayCycle, &cancel).await.map(outcome).unwrap(), Some(Outcome::Stopped));
+    }
+
+    async fn a_batch_with_many_guests_ends_early(app: &TestApp) {
+        static CROWD: Query = Query {
+            name: "crowd",
+            sqlite: "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 4000)
+                INSERT INTO rsvps SELECT 'r' || e.id || '-' || n.i, e.id, randomblob(32), 'Ada', NULL, 'yes', 'approved', 0, 0, 1, 1
+                FROM n, (SELECT id FROM events ORDER BY id LIMIT 8) e",
+            postgres: "INSERT INTO rsvps SELECT 'r' || e.id || '-' || i, e.id, sha256(CAST(e.id || '-' || i AS BYTEA)), 'Ada', NULL, 'yes',
+                'approved', 0, FALSE, 1, 1 FROM generate_series(1, 4000) i, (SELECT id FROM events ORDER BY id LIMIT 8) e",
+        };
+        let site = &app.running().site;
+        for query in [&MANY[0], &CROWD] { change(&site.db, query).await; }
+        let now = site.clock.now();
+        let step = decay::purge_events(site, now, Place::start()).await.unwrap();
+        assert_eq!((step.examined, step.changed, step.next), (3, 3, Some(Place::start())));
+        let run = ran(site, Job::DecayCycle).await;
+        assert_eq!(run.counts["events_purged"], 3000 - step.changed);
+        assert_eq!((run.counts["events_examined"], number(&site.db, &EVENTS).await), (3000 - step.changed, 0));
+        assert_eq!(number(&site.db, &ORPHANS).await, 0);
     }
 
     async fn a_lock_that_is_lost_ends_the_job(app: &TestApp) {
