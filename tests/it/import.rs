@@ -4,12 +4,14 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use openrsvp::domain::decay::Fading;
+use openrsvp::domain::job::Job;
 use openrsvp::services::importing::{self, ImportError, ImportOptions, Report};
 use reqwest::Method;
 use rusqlite::Connection;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
+use crate::support::rows::ran;
 use crate::support::{Answer, TestApp, on_both};
 
 const SAMPLE: &[u8] = include_bytes!("../fixtures/openrsvp-0.16-sample.db.gz");
@@ -93,6 +95,17 @@ on_both! {
         assert!(again.is_complete(), "{again:?}");
         assert_eq!((again.added.events, again.unchanged.events), (0, 300));
         assert_eq!((again.unchanged.rsvps, again.unchanged.messages), (4000, 7102));
+    }
+
+    async fn what_the_clock_closed_is_no_difference(app: &TestApp) {
+        let original = Original::new();
+        app.clock.set("2026-11-01T12:00:00Z".parse().expect("a time"));
+        import(app, &original.path(), ImportOptions::default()).await.expect("imports");
+        let cycle = ran(&app.running().site, Job::DecayCycle).await;
+        assert!(cycle.counts["rsvps_closed"] > 0 && cycle.counts["events_purged"] == 0, "{cycle:?}");
+        let again = import(app, &original.path(), ImportOptions::default()).await.expect("imports");
+        assert!(again.is_complete(), "{again:?}");
+        assert_eq!(again.unchanged.events, 300);
     }
 
     async fn a_dry_run_writes_nothing(app: &TestApp) {

@@ -17,8 +17,13 @@ pub(super) trait Row: Clone + Send + Sync + 'static {
 
     fn id(&self) -> &str;
     /// SHA-256 of all that the import promises to keep. What looking at a thing changes (score,
-    /// last look) is no part of it: it changes with the first visit.
-    fn fingerprint(&self) -> [u8; 32];
+    /// last look) is no part of it: it changes with the first visit. Nor is what the clock brings
+    /// about until `now`.
+    fn fingerprint(&self, now: Timestamp) -> [u8; 32];
+    /// Whether both are the same by what the import keeps.
+    fn equals(&self, other: &Self, now: Timestamp) -> bool {
+        self.fingerprint(now) == other.fingerprint(now)
+    }
     fn stored(&self, tx: &mut Tx) -> impl Future<Output = Result<Option<Self>, Error>> + Send;
     fn add(&self, tx: &mut Tx, site: &Site) -> impl Future<Output = Result<bool, Error>> + Send;
     fn overwrite(&self, tx: &mut Tx, site: &Site)
@@ -47,7 +52,7 @@ impl Row for Channel {
         &self.id
     }
 
-    fn fingerprint(&self) -> [u8; 32] {
+    fn fingerprint(&self, _: Timestamp) -> [u8; 32] {
         fingerprint(&[
             self.id.as_str().into(),
             self.name.as_str().into(),
@@ -77,7 +82,9 @@ impl Row for Event {
         &self.id
     }
 
-    fn fingerprint(&self) -> [u8; 32] {
+    fn fingerprint(&self, now: Timestamp) -> [u8; 32] {
+        let mut closed = self.clone();
+        closed.close_if_due(now);
         fingerprint(&[
             self.id.as_str().into(),
             self.organizer_token.as_bytes().as_slice().into(),
@@ -89,8 +96,8 @@ impl Row for Event {
             self.location.clone().into(),
             self.is_private.into(),
             self.approval_required.into(),
-            self.rsvps_closed.into(),
-            self.rsvps_close_at.map(micros).into(),
+            closed.rsvps_closed.into(),
+            closed.rsvps_close_at.map(micros).into(),
             self.capacity.into(),
             micros(self.created_at).into(),
             micros(self.modified_at).into(),
@@ -118,7 +125,7 @@ impl Row for Rsvp {
         &self.id
     }
 
-    fn fingerprint(&self) -> [u8; 32] {
+    fn fingerprint(&self, _: Timestamp) -> [u8; 32] {
         fingerprint(&[
             self.id.as_str().into(),
             self.event_id.as_str().into(),
@@ -155,7 +162,7 @@ impl Row for Message {
         &self.id
     }
 
-    fn fingerprint(&self) -> [u8; 32] {
+    fn fingerprint(&self, _: Timestamp) -> [u8; 32] {
         fingerprint(&[
             self.id.as_str().into(),
             self.event_id.as_str().into(),

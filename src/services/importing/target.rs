@@ -292,9 +292,10 @@ impl<'s> Target<'s> {
                 })
             })
             .await?;
+        let now = self.site.clock.now();
         for (row, stored) in rows.iter().zip(stored) {
             verified.rows += 1;
-            let equal = stored.as_ref().is_some_and(|s| s.fingerprint() == row.fingerprint());
+            let equal = stored.as_ref().is_some_and(|stored| stored.equals(row, now));
             if let Some(stored) = &stored {
                 count(&mut verified.here, stored);
             }
@@ -315,7 +316,7 @@ async fn run<R: Row>(batch: Batch, rows: Vec<R>) -> Result<Vec<(String, Fate)>, 
                     for row in &rows {
                         let fate = match row.stored(tx).await? {
                             None => Fate::Added,
-                            Some(stored) => compared(&stored, row, batch.options),
+                            Some(stored) => compared(&stored, row, &batch),
                         };
                         fates.push((row.id().to_owned(), fate));
                     }
@@ -336,10 +337,10 @@ async fn run<R: Row>(batch: Batch, rows: Vec<R>) -> Result<Vec<(String, Fate)>, 
     .await
 }
 
-fn compared<R: Row>(stored: &R, row: &R, options: ImportOptions) -> Fate {
-    if stored.fingerprint() == row.fingerprint() {
+fn compared<R: Row>(stored: &R, row: &R, batch: &Batch) -> Fate {
+    if stored.equals(row, batch.site.clock.now()) {
         Fate::Unchanged
-    } else if options.replace {
+    } else if batch.options.replace {
         Fate::Replaced
     } else {
         Fate::Differs
@@ -351,7 +352,7 @@ async fn write_row<R: Row>(tx: &mut Tx, batch: &Batch, row: &R) -> Result<Fate, 
         return Ok(Fate::Added);
     }
     let Some(stored) = row.stored(tx).await? else { return Ok(Fate::Taken) };
-    let fate = compared(&stored, row, batch.options);
+    let fate = compared(&stored, row, batch);
     if fate == Fate::Replaced {
         row.overwrite(tx, &batch.site).await?;
     }
