@@ -44,7 +44,10 @@ pub async fn history(site: &Site, job: Option<Job>, limit: i64) -> Result<Vec<Ru
             })
         })
         .await?;
-    runs.sort_by(|a, b| (b.started_at, &b.id).cmp(&(a.started_at, &a.id)));
+    if job.is_none() {
+        // Runs of one job come in the order they began, whatever the clock said then.
+        runs.sort_by(|a, b| (b.started_at, &b.id).cmp(&(a.started_at, &a.id)));
+    }
     runs.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
     Ok(runs)
 }

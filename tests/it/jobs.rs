@@ -63,6 +63,8 @@ on_both! {
         }
         assert_eq!(records::last_run(site, Job::DecayCycle).await.unwrap().unwrap().number, 510);
         assert_eq!(records::history(site, None, 1000).await.unwrap().len(), 500);
+        let numbers: Vec<_> = records::history(site, Some(Job::DecayCycle), 3).await.unwrap().iter().map(|run| run.number).collect();
+        assert_eq!(numbers, [510, 509, 508]);
     }
 
     async fn a_job_never_overlaps_itself(app: &TestApp) {
