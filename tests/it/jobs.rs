@@ -213,7 +213,7 @@ on_both! {
 async fn timed(run: impl Future<Output = Run>) -> Run {
     let started = std::time::Instant::now();
     let run = run.await;
-    assert!(started.elapsed() < Duration::from_secs(1));
+    assert!(started.elapsed() < Duration::from_secs(3));
     run
 }
 
