@@ -124,3 +124,19 @@ async fn a_schema_newer_than_the_program_is_refused() {
     assert!(refused.to_string().contains("newer"), "{refused}");
     db.close().await;
 }
+
+/// A purge deletes the event alone: what belongs to it, and to its answers, goes by reference.
+#[tokio::test]
+async fn what_belongs_to_an_event_goes_with_it() {
+    let database = migrated(Engine::Sqlite).await;
+    let sqlite = open_sqlite(&database);
+    let sql = "SELECT t.name || '.' || f.\"from\", f.on_delete FROM sqlite_schema t, pragma_foreign_key_list(t.name) f
+        WHERE t.type = 'table' AND f.\"table\" IN ('events', 'rsvps', 'messages')";
+    let mut statement = sqlite.prepare(sql).unwrap();
+    let rows = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?))).unwrap();
+    let references: Vec<(String, String)> = rows.map(Result::unwrap).collect();
+    assert!(references.len() >= 3);
+    for (column, on_delete) in references {
+        assert_eq!(on_delete, "CASCADE", "{column} keeps an event from being purged");
+    }
+}
