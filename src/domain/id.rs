@@ -9,6 +9,9 @@ use super::clock::Entropy;
 /// Longest id, in characters; imported ones may be any text up to here.
 pub const ID_MAX: usize = 64;
 
+/// Characters of a UUID in the hyphenated form.
+pub const UUID_LENGTH: usize = 36;
+
 /// A new event's id: UUID version 4.
 #[must_use]
 pub fn event_id(entropy: &Entropy) -> String {
@@ -37,7 +40,7 @@ pub fn row_id(now: Timestamp, entropy: &Entropy) -> String {
 /// True for the text of any UUID, in the hyphenated form.
 #[must_use]
 pub fn is_uuid(text: &str) -> bool {
-    text.len() == 36 && Uuid::try_parse(text).is_ok()
+    text.len() == UUID_LENGTH && Uuid::try_parse(text).is_ok()
 }
 
 /// True for what may be an id here: 1 to [`ID_MAX`] characters, none of them a control character.

@@ -5,9 +5,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ipnet::IpNet;
+use percent_encoding::percent_decode_str;
 use salvo::http::header::{
-    CACHE_CONTROL, CONTENT_SECURITY_POLICY, HeaderMap, HeaderName, HeaderValue, ORIGIN,
-    REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS,
+    AUTHORIZATION, CACHE_CONTROL, CONTENT_SECURITY_POLICY, HeaderMap, HeaderName, HeaderValue,
+    ORIGIN, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS,
 };
 use salvo::http::{Method, StatusCode};
 use salvo::{Depot, FlowCtrl, Handler, Request, Response, async_trait};
@@ -15,6 +16,7 @@ use salvo::{Depot, FlowCtrl, Handler, Request, Response, async_trait};
 use super::client::ClientInfo;
 use super::error::Problem;
 use crate::domain::clock::Entropy;
+use crate::domain::id;
 
 const CONTENT_POLICY: &str = "default-src 'none'; style-src 'self'; script-src 'self'; \
     img-src 'self' data:; connect-src 'self'; font-src 'self'; manifest-src 'self'; \
@@ -107,16 +109,17 @@ impl Around {
 }
 
 /// True for a form that a page of another site sends: without cookies it could do nothing that
-/// its sender may not do anyway, but a visitor's address would stand behind it.
+/// its sender may not do anyway, but a visitor's address would stand behind it. A request with a
+/// token in a header is a program's, and no page can send one to another site unasked.
 fn is_cross_site_form(request: &Request, client: &ClientInfo) -> bool {
     let reads = matches!(*request.method(), Method::GET | Method::HEAD | Method::OPTIONS);
-    if reads || request.uri().path().starts_with("/api/") {
+    if reads || request.headers().contains_key(AUTHORIZATION) {
         return false;
     }
     let header = |name: &str| request.headers().get(name).and_then(|value| value.to_str().ok());
     match (header("sec-fetch-site"), header(ORIGIN.as_str())) {
         (Some(site), _) => site == "cross-site",
-        (None, Some(origin)) => origin != "null" && origin != client.absolute(""),
+        (None, Some(origin)) => origin != "null" && !client.is_at(origin),
         (None, None) => false,
     }
 }
@@ -170,7 +173,7 @@ fn set_default(headers: &mut HeaderMap, name: HeaderName, value: &'static str) {
 /// True when the answer is for one person's eyes: a token is in the address or in a header, or a
 /// form was sent whose answer may show one.
 fn holds_secret(request: &Request) -> bool {
-    request.headers().contains_key("authorization")
+    request.headers().contains_key(AUTHORIZATION)
         || request.method() == Method::POST
         || Redacted(request.uri().path()).segments().any(|(_, secret)| secret)
 }
@@ -179,17 +182,23 @@ fn holds_secret(request: &Request) -> bool {
 struct Redacted<'p>(&'p str);
 
 impl Redacted<'_> {
-    /// The path's segments, and whether each is a token.
+    /// The path's segments, and whether each may be a token: read as the router reads them, who
+    /// decodes them and passes over blank ones, and rather once too often, for people mistype.
     fn segments(&self) -> impl Iterator<Item = (&str, bool)> {
-        let mut before = "";
-        self.0.split('/').map(move |segment| {
-            let secret = match before {
-                "admin" => !segment.is_empty(),
-                "rsvp" | "rsvps" => segment.len() > 36,
-                _ => false,
+        let mut before = String::new();
+        self.0.split('/').map(move |raw| {
+            let segment = percent_decode_str(raw).decode_utf8_lossy().to_lowercase();
+            if segment.is_empty() {
+                return (raw, false);
+            }
+            let secret = match before.as_str() {
+                "admin" | "p" => true,
+                "rsvp" | "rsvps" => segment != "self" && !id::is_uuid(&segment),
+                "channel" | "channels" | "static" => false,
+                _ => segment.len() > id::UUID_LENGTH,
             };
             before = segment;
-            (segment, secret)
+            (raw, secret)
         })
     }
 }
@@ -215,12 +224,24 @@ mod tests {
         let token = "a".repeat(43);
         for (path, shown) in [
             (format!("/e/1/admin/{token}"), "/e/1/admin/…"),
-            (format!("/e/1/admin/{token}/rsvp/22/approve"), "/e/1/admin/…/rsvp/22/approve"),
+            (format!("/e/1/admin/{token}/rsvp/22/approve"), "/e/1/admin/…/rsvp/…/approve"),
             (format!("/e/1/rsvp/{token}/delete"), "/e/1/rsvp/…/delete"),
             ("/admin/short/events".to_owned(), "/admin/…/events"),
             (format!("/api/v1/events/1/rsvps/{token}"), "/api/v1/events/1/rsvps/…"),
             ("/api/v1/events/1/rsvps/self".to_owned(), "/api/v1/events/1/rsvps/self"),
             ("/e/1/rsvp".to_owned(), "/e/1/rsvp"),
+            (format!("/e/1/admin//{token}"), "/e/1/admin//…"),
+            (format!("/e/1/%61dmin/{token}"), "/e/1/%61dmin/…"),
+            (format!("/e/1/ADMIN/{token}"), "/e/1/ADMIN/…"),
+            (format!("/e/1/admon/{token}"), "/e/1/admon/…"),
+            (format!("/{token}"), "/…"),
+            ("/e/1/rsvp/cut-short".to_owned(), "/e/1/rsvp/…"),
+            ("/channel/p/garden".to_owned(), "/channel/p/…"),
+            (format!("/channel/{token}"), &format!("/channel/{token}")),
+            (
+                "/api/v1/events/1/rsvps/0198b2f0-0000-7000-8000-000000000000/approve".to_owned(),
+                "/api/v1/events/1/rsvps/0198b2f0-0000-7000-8000-000000000000/approve",
+            ),
         ] {
             assert_eq!(Redacted(&path).to_string(), shown);
         }

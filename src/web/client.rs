@@ -13,6 +13,8 @@ pub struct ClientInfo {
     pub ip: Option<IpAddr>,
     /// Scheme and host that links begin with, without a slash at the end.
     base_url: String,
+    /// The host that the request was sent to, as the client says.
+    host: String,
     is_person: bool,
     behind_trusted_proxy: bool,
 }
@@ -57,7 +59,8 @@ impl ClientInfo {
             if behind_trusted_proxy { forwarded_for(headers, is_trusted).or(peer) } else { peer };
         let base_url =
             configured.map_or_else(|| told_base_url(request, behind_trusted_proxy), str::to_owned);
-        Self { ip, base_url, is_person: is_person(headers), behind_trusted_proxy }
+        let host = told_host(request, behind_trusted_proxy);
+        Self { ip, base_url, host, is_person: is_person(headers), behind_trusted_proxy }
     }
 
     /// The client of the request that `depot` belongs to.
@@ -66,6 +69,7 @@ impl ClientInfo {
         depot.get_typed::<Self>().cloned().unwrap_or_else(|_| Self {
             ip: None,
             base_url: String::new(),
+            host: String::new(),
             is_person: false,
             behind_trusted_proxy: false,
         })
@@ -75,6 +79,14 @@ impl ClientInfo {
     #[must_use]
     pub fn absolute(&self, path: &str) -> String {
         format!("{}{path}", self.base_url)
+    }
+
+    /// True when `origin` (RFC 6454: `scheme://host:port`) is this site: as it is configured, or
+    /// under the name by which the client came, which no other site can choose.
+    #[must_use]
+    pub fn is_at(&self, origin: &str) -> bool {
+        let host = origin.split_once("://").map_or("", |(_, host)| host);
+        origin.eq_ignore_ascii_case(&self.base_url) || host.eq_ignore_ascii_case(&self.host)
     }
 
     /// True unless the client is known to be a program that nobody watches: a crawler, a link
@@ -113,19 +125,27 @@ fn forwarded_for(headers: &HeaderMap, is_trusted: impl Fn(&IpAddr) -> bool) -> O
 }
 
 fn told_base_url(request: &Request, behind_trusted_proxy: bool) -> String {
-    let headers = request.headers();
-    let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
-    let forwarded = |name: &str| text(name).filter(|_| behind_trusted_proxy);
-    let scheme = match forwarded("x-forwarded-proto") {
-        Some("https") => "https",
-        _ => "http",
-    };
-    let host = forwarded("x-forwarded-host")
-        .or_else(|| text(HOST.as_str()))
-        .or_else(|| request.uri().authority().map(|authority| authority.as_str()))
-        .filter(|host| is_host(host))
-        .unwrap_or("localhost");
-    format!("{scheme}://{host}")
+    let proto = forwarded(request, "x-forwarded-proto", behind_trusted_proxy);
+    let is_https = proto.is_some_and(|proto| proto.eq_ignore_ascii_case("https"));
+    let scheme = if is_https { "https" } else { "http" };
+    format!("{scheme}://{}", told_host(request, behind_trusted_proxy))
+}
+
+fn told_host(request: &Request, behind_trusted_proxy: bool) -> String {
+    let header = request.headers().get(HOST).and_then(|value| value.to_str().ok());
+    let told = [
+        forwarded(request, "x-forwarded-host", behind_trusted_proxy),
+        header,
+        request.uri().authority().map(|authority| authority.as_str()),
+    ];
+    told.into_iter().flatten().find(|host| is_host(host)).unwrap_or("localhost").to_owned()
+}
+
+/// What a trusted proxy says of the request that it took. Each proxy of a chain adds its word;
+/// the first one is nearest to the client, and a trusted proxy lets no client's word stand.
+fn forwarded<'r>(request: &'r Request, name: &str, behind_trusted_proxy: bool) -> Option<&'r str> {
+    let header = request.headers().get(name).filter(|_| behind_trusted_proxy)?;
+    header.to_str().ok()?.split(',').next().map(str::trim)
 }
 
 /// True for a host name or address with or without a port, and nothing else.
@@ -181,6 +201,22 @@ mod tests {
             ("user-agent", "Mozilla/5.0"),
             ("sec-purpose", "prefetch")
         ])));
+    }
+
+    #[test]
+    fn reads_a_chain_of_proxies() {
+        let mut request = Request::default();
+        for (name, value) in [
+            ("x-forwarded-proto", "HTTPS, http"),
+            ("x-forwarded-host", "rsvp.example.org, b.internal"),
+            ("host", "b.internal:8000"),
+        ] {
+            request.headers_mut().insert(name, value.parse().expect("a value"));
+        }
+        assert_eq!(told_base_url(&request, true), "https://rsvp.example.org");
+        assert_eq!(told_base_url(&request, false), "http://b.internal:8000");
+        request.headers_mut().insert("x-forwarded-host", "no host".parse().expect("a value"));
+        assert_eq!(told_base_url(&request, true), "https://b.internal:8000");
     }
 
     #[test]

@@ -3,7 +3,7 @@
 
 use std::fmt::Display;
 
-use salvo::http::header::{ACCEPT, CONTENT_TYPE, HeaderValue, RETRY_AFTER};
+use salvo::http::header::{ACCEPT, CONTENT_TYPE, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
 use salvo::http::{ParseError, StatusCode};
 use salvo::{Depot, Request, Response, Writer, async_trait};
 use salvo_oapi::{Components, EndpointOutRegister, Operation, RefOr, ToSchema};
@@ -18,6 +18,8 @@ use crate::services::{Error, Field, FieldError};
 pub struct Problem {
     status: StatusCode,
     body: Body,
+    /// What a page says, where the API's words are for programs.
+    sentence: Option<&'static str>,
 }
 
 #[derive(Debug)]
@@ -100,13 +102,14 @@ impl Problem {
     /// A status with a sentence.
     #[must_use]
     pub fn new(status: StatusCode, detail: impl Into<String>) -> Self {
-        Self { status, body: Body::Detail(detail.into()) }
+        Self { status, body: Body::Detail(detail.into()), sentence: None }
     }
 
     /// What was sent does not have the right form.
     #[must_use]
     pub fn invalid(invalid: Vec<Invalid>) -> Self {
-        Self { status: StatusCode::UNPROCESSABLE_ENTITY, body: Body::Invalid(invalid) }
+        let status = StatusCode::UNPROCESSABLE_ENTITY;
+        Self { status, body: Body::Invalid(invalid), sentence: None }
     }
 
     /// A fault of ours; the cause goes to the log, not to the visitor.
@@ -127,6 +130,12 @@ impl Problem {
         }
     }
 
+    /// The same, with another sentence where a person reads it on a page.
+    #[must_use]
+    fn for_people(self, sentence: &'static str) -> Self {
+        Self { sentence: Some(sentence), ..self }
+    }
+
     /// The status.
     #[must_use]
     pub fn status(&self) -> StatusCode {
@@ -136,6 +145,9 @@ impl Problem {
     /// The sentence for a person.
     #[must_use]
     pub fn message(&self) -> String {
+        if let Some(sentence) = self.sentence {
+            return sentence.to_owned();
+        }
         match &self.body {
             Body::Detail(detail) => detail.clone(),
             Body::Named { message, .. } => (*message).to_owned(),
@@ -165,6 +177,9 @@ impl Problem {
         let headers = response.headers_mut();
         if self.status == StatusCode::SERVICE_UNAVAILABLE {
             headers.insert(RETRY_AFTER, HeaderValue::from_static("2"));
+        }
+        if self.status == StatusCode::UNAUTHORIZED {
+            headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
         }
         let (kind, body) = if wants_json(request) {
             ("application/json", self.json())
@@ -219,15 +234,23 @@ impl From<Error> for Problem {
     fn from(error: Error) -> Self {
         match error {
             Error::Invalid(fields) => from_fields(&fields),
-            Error::NotFound(noun) => Self::new(StatusCode::NOT_FOUND, not_found(noun)),
-            Error::MissingToken => Self::new(StatusCode::UNAUTHORIZED, "Missing bearer token"),
-            Error::Forbidden => Self::new(StatusCode::FORBIDDEN, "Invalid admin token"),
+            Error::NotFound(noun) => Self::new(StatusCode::NOT_FOUND, format!("{noun} not found"))
+                .for_people(match noun {
+                    Noun::Event => "There is no event at this link. It may have been deleted.",
+                    Noun::Rsvp => "There is no answer at this link. It may have been taken back.",
+                    Noun::Channel => "There is no channel at this link.",
+                }),
+            Error::MissingToken => Self::new(StatusCode::UNAUTHORIZED, "Missing bearer token")
+                .for_people("Open this with the whole link that you were given."),
+            Error::Forbidden => Self::new(StatusCode::FORBIDDEN, "Invalid admin token").for_people(
+                "This link opens nothing. It may be cut short, or replaced by another.",
+            ),
             Error::Conflict => Self::new(
                 StatusCode::CONFLICT,
                 "Somebody changed this event while you were editing it.",
             ),
-            Error::Full => Self { status: StatusCode::BAD_REQUEST, body: FULL },
-            Error::Closed => Self { status: StatusCode::FORBIDDEN, body: CLOSED },
+            Error::Full => Self { status: StatusCode::BAD_REQUEST, body: FULL, sentence: None },
+            Error::Closed => Self { status: StatusCode::FORBIDDEN, body: CLOSED, sentence: None },
             Error::Busy(cause) => {
                 tracing::warn!(%cause, "database unavailable");
                 let message = "We cannot reach our records for a moment. Please try again.";
@@ -236,10 +259,6 @@ impl From<Error> for Problem {
             Error::Internal(cause) => Self::internal(cause),
         }
     }
-}
-
-fn not_found(noun: Noun) -> String {
-    format!("{noun} not found")
 }
 
 /// A rule about what was said is 400 with a sentence, as in the original; a text too long or

@@ -153,7 +153,11 @@ pub fn zones() -> &'static [String] {
 /// Markdown as HTML that is safe to put on a page: no pictures, no HTML of the writer's own.
 #[must_use]
 pub fn markdown(source: &str) -> String {
+    let mut depth = Depth::default();
     let events = Parser::new_ext(source, Options::ENABLE_STRIKETHROUGH).filter_map(|event| {
+        if !depth.keeps(&event) {
+            return None;
+        }
         Some(match event {
             // What a picture is said to show stays, as text.
             Event::Start(Tag::Image { .. }) | Event::End(TagEnd::Image) => return None,
@@ -174,6 +178,30 @@ pub fn markdown(source: &str) -> String {
     let mut unsafe_html = String::with_capacity(source.len() * 3 / 2);
     html::push_html(&mut unsafe_html, events);
     SAFE.clean(&unsafe_html).to_string()
+}
+
+/// Boxes in boxes beyond this many are shown as one: whoever nests deeper means no box, and the
+/// sanitizer's time grows with the square of the depth.
+const DEPTH_MAX: u32 = 8;
+
+/// How many elements are open around an event of the parser.
+#[derive(Default)]
+struct Depth(u32);
+
+impl Depth {
+    fn keeps(&mut self, event: &Event<'_>) -> bool {
+        match event {
+            Event::Start(_) => {
+                self.0 += 1;
+                self.0 <= DEPTH_MAX
+            }
+            Event::End(_) => {
+                self.0 = self.0.saturating_sub(1);
+                self.0 < DEPTH_MAX
+            }
+            _ => true,
+        }
+    }
 }
 
 /// The page has its own first and second level.

@@ -119,6 +119,21 @@ fn defuses_hostile_markdown() {
     }
 }
 
+/// Each of these took seconds, while it stood on a page that everybody may open.
+#[test]
+fn deep_nesting_stays_flat() {
+    for (unit, tag) in
+        [("- ", "<ul>"), ("> ", "<blockquote>"), ("1. ", "<ol>"), ("*a **b ", "<em>")]
+    {
+        let html = markdown(&(unit.repeat(20_000 / unit.len()) + "x"));
+        assert!(html.matches(tag).count() <= 8, "{unit}");
+        assert!(html.contains('x') && html.len() < 60_000, "{unit} gave {}", html.len());
+    }
+    let html = markdown("- a\n  - b\n    - c\n\n> quote\n> > in quote");
+    assert_eq!((html.matches("<ul>").count(), html.matches("</ul>").count()), (3, 3));
+    assert_eq!(html.matches("<blockquote>").count(), 2);
+}
+
 #[test]
 fn counts_in_words() {
     assert_eq!(counted(1, "place"), "1 place");
