@@ -20,20 +20,24 @@ pub(super) fn print(loaded: &Loaded) -> Result<()> {
 
 /// Makes a new token; neither the old one nor an imported one works any more.
 pub(super) async fn rotate(loaded: &Loaded) -> Result<()> {
-    if loaded.config.instance.admin_token.is_some() {
-        bail!("the token is set in the configuration: change instance.admin_token there");
-    }
     let dir = &loaded.config.database.data_dir;
     let site = options::site(&loaded.config).await?;
+    let now = site.clock.now();
     site.db
-        .write(|tx| {
+        .write(move |tx| {
             Box::pin(async move {
-                meta::remove(tx, meta::IMPORTED_INSTANCE_TOKEN).await?;
+                meta::set(tx, meta::IMPORTED_INSTANCE_TOKEN, "", now).await?;
                 Ok::<_, Error>(())
             })
         })
         .await?;
     site.db.close().await;
+    if loaded.config.instance.admin_token.is_some() {
+        bail!(
+            "an imported token no longer works, but your own is set in the configuration: \
+             change instance.admin_token there"
+        );
+    }
     let token = instance::replace_token(dir, &Entropy::system())
         .with_context(|| format!("cannot write the token to {}", dir.display()))?;
     out::line(token.reveal())?;

@@ -1,7 +1,7 @@
 //! `check`: whether everything is in order, and what to do where it is not.
 
 use std::fs::OpenOptions;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::Result;
@@ -36,13 +36,27 @@ pub(super) async fn run(loaded: &Loaded) -> Result<ExitCode> {
     };
     tell("configuration", Ok(format!("{} values, all valid", loaded.settings.len())))?;
     tell("clock", clock())?;
-    let uses_files = config.database.url.is_none();
-    if uses_files || config.instance.admin_token.is_none() {
-        tell("data directory", writable(&config.database.data_dir))?;
-        tell("disk space", space(&config.database.data_dir))?;
+    for dir in directories(config) {
+        tell(&format!("directory {}", dir.display()), writable(&dir))?;
+        tell(&format!("disk of {}", dir.display()), space(&dir))?;
     }
     tell("database", database(config).await)?;
     Ok(if failed { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+}
+
+/// Where the program writes: its SQLite file, and the instance token that it keeps.
+fn directories(config: &Config) -> Vec<PathBuf> {
+    let database = &config.database;
+    let mut directories = Vec::new();
+    if database.url.is_none() {
+        let file = database.sqlite_path();
+        let parent = file.parent().filter(|dir| !dir.as_os_str().is_empty());
+        directories.push(parent.unwrap_or(Path::new(".")).to_owned());
+    }
+    if config.instance.admin_token.is_none() && !directories.contains(&database.data_dir) {
+        directories.push(database.data_dir.clone());
+    }
+    directories
 }
 
 fn clock() -> Finding {
@@ -55,24 +69,29 @@ fn clock() -> Finding {
 }
 
 fn writable(dir: &Path) -> Finding {
-    let shown = dir.display();
     if !dir.exists() {
-        return Err(format!(
-            "{shown} does not exist: `openrsvp serve` makes it, or choose another with --data-dir"
-        ));
+        let parent = existing(dir);
+        return writable(parent).map(|_| "is made by the first start".to_owned());
     }
     let probe = dir.join(".openrsvp-check");
     let written = OpenOptions::new().write(true).create(true).truncate(true).open(&probe);
     match written.and_then(|_| std::fs::remove_file(&probe)) {
-        Ok(()) => Ok(format!("{shown} can be written")),
+        Ok(()) => Ok("can be written".to_owned()),
         Err(error) => Err(format!(
-            "{shown} cannot be written ({error}): give it to the user that runs OpenRSVP"
+            "{} cannot be written ({error}): give it to the user that runs OpenRSVP, or choose \
+             another with --data-dir",
+            dir.display()
         )),
     }
 }
 
+/// The directory, or the nearest one above it that exists.
+fn existing(dir: &Path) -> &Path {
+    dir.ancestors().find(|dir| dir.exists()).unwrap_or(Path::new("."))
+}
+
 fn space(dir: &Path) -> Finding {
-    let Ok(dir) = dir.canonicalize() else { return Ok("not known yet".to_owned()) };
+    let Ok(dir) = existing(dir).canonicalize() else { return Ok("not known yet".to_owned()) };
     let Ok(disks) = Disks::new_with_refreshed_list() else {
         return Ok("not known on this system".to_owned());
     };

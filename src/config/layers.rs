@@ -8,12 +8,15 @@ use figment::providers::Serialized;
 use figment::value::{Dict, Num, Tag, Value};
 
 use super::legacy::{Legacy, legacy};
+use super::service_links::is_service_link;
 use super::valid::in_words;
 use super::{Config, Profile, Secret};
 
 const PREFIX: &str = "OPENRSVP_";
 /// Variables that choose the layers, or belong to tests.
 const NOT_KEYS: [&str; 2] = ["OPENRSVP_CONFIG", "OPENRSVP_PROFILE"];
+/// From here on (0 to 1, Jaro-Winkler) a known key is what was meant.
+const ALIKE: f64 = 0.8;
 const TEST_PREFIX: &str = "OPENRSVP_TEST_";
 
 /// What cannot be used, in one line: where it stands, what was found, what is expected.
@@ -218,7 +221,8 @@ impl Layers {
 
     fn variable(&mut self, name: &str, text: &str) -> Result<(), ConfigError> {
         let Some(rest) = name.strip_prefix(PREFIX) else { return Ok(()) };
-        if NOT_KEYS.contains(&name) || name.starts_with(TEST_PREFIX) {
+        let is_own = !NOT_KEYS.contains(&name) && !is_service_link(rest, text);
+        if !is_own || name.starts_with(TEST_PREFIX) {
             return Ok(());
         }
         let flat = rest.to_lowercase();
@@ -272,7 +276,9 @@ impl Layers {
             .defaults
             .keys()
             .max_by(|a, b| strsim::jaro_winkler(a, key).total_cmp(&strsim::jaro_winkler(b, key)));
-        let hint = near.map_or_else(String::new, |near| format!("; the nearest key is {near}"));
+        let hint = near
+            .filter(|near| strsim::jaro_winkler(near, key) >= ALIKE)
+            .map_or_else(String::new, |near| format!("; the nearest key is {near}"));
         Err(ConfigError(format!("{place}: unknown key {key}{hint}")))
     }
 

@@ -6,6 +6,7 @@
 mod layers;
 mod legacy;
 mod secret;
+mod service_links;
 #[cfg(test)]
 mod tests;
 mod valid;

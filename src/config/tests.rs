@@ -344,3 +344,19 @@ fn the_cluster_sample_loads() {
     assert_eq!(loaded.config.database.url.expect("set").reveal(), "postgres://user@host/openrsvp");
     assert!(!loaded.config.scheduler.enabled);
 }
+
+#[test]
+fn what_kubernetes_says_of_a_service_of_our_name_is_passed_over() {
+    let pairs = [
+        ("OPENRSVP_PORT", "tcp://10.0.0.1:8000"),
+        ("OPENRSVP_SERVICE_HOST", "10.0.0.1"),
+        ("OPENRSVP_SERVICE_PORT", "8000"),
+        ("OPENRSVP_SERVICE_PORT_HTTP", "8000"),
+        ("OPENRSVP_PORT_8000_TCP", "tcp://10.0.0.1:8000"),
+        ("OPENRSVP_PORT_8000_TCP_ADDR", "10.0.0.1"),
+        ("OPENRSVP_WEB_SERVICE_HOST", "10.0.0.1"),
+        ("OPENRSVP_WEB_PORT", "tcp://10.0.0.1:8000"),
+    ];
+    assert_eq!(variables(&pairs).load().expect("valid").config, Config::default());
+    assert!(variables(&[("OPENRSVP_PORT", "8000")]).load().is_err(), "meant for us, and unknown");
+}

@@ -90,13 +90,14 @@ pub struct ChannelView {
 
 /// The channel with this slug and its events; a private channel's own page lists its private
 /// events too. With `visibility`, a channel of the other kind is not found: its address would
-/// otherwise tell that it exists.
+/// otherwise tell that it exists. Counts as a visit when `by_person`.
 pub async fn view(
     site: &Site,
     slug: &str,
     visibility: Option<Visibility>,
     page: i64,
     per_page: i64,
+    by_person: bool,
 ) -> Result<ChannelView, Error> {
     let now = site.clock.now();
     let slug = slug.trim().to_lowercase();
@@ -116,6 +117,8 @@ pub async fn view(
             })
         })
         .await?;
-    site.touches.channel(&view.channel.id, BOOST_VIEW);
+    if by_person {
+        site.touches.channel(&view.channel.id, BOOST_VIEW);
+    }
     Ok(view)
 }

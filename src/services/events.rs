@@ -11,7 +11,7 @@ use crate::domain::event::{
     CAPACITY_MAX, DESCRIPTION_MAX, Event, EventSummary, LOCATION_MAX, TITLE_MAX, Viewer,
 };
 use crate::domain::id;
-use crate::domain::message::{Audience, Message};
+use crate::domain::message::Message;
 use crate::domain::rsvp::{Rsvp, Tally};
 use crate::domain::text;
 use crate::domain::token::Token;
@@ -204,13 +204,6 @@ pub(super) async fn summary(tx: &mut Tx, id: &str) -> Result<EventSummary, Error
     events::summary(tx, id).await?.ok_or(Error::NotFound(Noun::Event))
 }
 
-/// What everybody may read of the messages about an event, newest first.
-pub(super) async fn announcements(tx: &mut Tx, id: &str) -> Result<Vec<Message>, Error> {
-    let mut announcements = messages::list_of_event(tx, id).await?;
-    announcements.retain(|message| message.audience == Audience::Public);
-    Ok(announcements)
-}
-
 /// An event as one person sees it.
 #[derive(Debug, Clone)]
 pub struct EventView {
@@ -218,7 +211,7 @@ pub struct EventView {
     pub summary: EventSummary,
     /// Its answers in numbers.
     pub tally: Tally,
-    /// The answers everybody may read, oldest first.
+    /// The answers everybody may read, oldest first: all of them, or the first of those who come.
     pub guests: Vec<Rsvp>,
     /// The messages everybody may read, newest first.
     pub announcements: Vec<Message>,
@@ -245,7 +238,7 @@ pub async fn view(
                     access::holder(tx, &rules, &summary.event, token.as_deref()).await?;
                 let tally = rsvps::tally(tx, &id).await?;
                 let guests = rsvps::list_named(tx, &id).await?;
-                let announcements = announcements(tx, &id).await?;
+                let announcements = messages::list_public(tx, &id).await?;
                 Ok::<_, Error>(EventView { summary, tally, guests, announcements, viewer, own })
             })
         })
@@ -254,6 +247,23 @@ pub async fn view(
         count_visit(site, &view.summary);
     }
     Ok(view)
+}
+
+/// The event with this id as its page shows it to everybody: names up to `names`.
+pub async fn look(site: &Site, id: &str, names: i64) -> Result<EventView, Error> {
+    let id = id.to_owned();
+    site.db
+        .read(move |tx| {
+            Box::pin(async move {
+                let summary = summary(tx, &id).await?;
+                let tally = rsvps::tally(tx, &id).await?;
+                let guests = rsvps::list_coming(tx, &id, names).await?;
+                let announcements = messages::list_public(tx, &id).await?;
+                let (viewer, own) = (Viewer::Public, None);
+                Ok::<_, Error>(EventView { summary, tally, guests, announcements, viewer, own })
+            })
+        })
+        .await
 }
 
 /// The event with this id alone, as the holder of `token` sees it. Counts as a visit when

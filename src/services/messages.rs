@@ -35,7 +35,8 @@ pub(super) fn checked(field: Field, content: &str) -> Result<String, Error> {
     Ok(content.to_owned())
 }
 
-/// Adds a message about `event_id` and, where given, one of its answers.
+/// Adds a message about `event_id` and, where given, one of its answers. Call it with the event
+/// locked: else either may be deleted in between.
 pub(super) async fn record(
     tx: &mut Tx,
     site: &Site,
@@ -71,7 +72,7 @@ pub async fn post_to_event(
         .write(move |tx| {
             Box::pin(async move {
                 let event =
-                    events::by_id(tx, &event_id).await?.ok_or(Error::NotFound(Noun::Event))?;
+                    events::lock(tx, &event_id).await?.ok_or(Error::NotFound(Noun::Event))?;
                 access::require_organizer(tx, &site_in.rules, &event, token.as_deref()).await?;
                 new.content = checked(Field::Content, &new.content)?;
                 record(tx, &site_in, &event_id, None, new, site_in.clock.now()).await
@@ -95,7 +96,7 @@ pub async fn post_to_guest(
         .write(move |tx| {
             Box::pin(async move {
                 let event =
-                    events::by_id(tx, &event_id).await?.ok_or(Error::NotFound(Noun::Event))?;
+                    events::lock(tx, &event_id).await?.ok_or(Error::NotFound(Noun::Event))?;
                 access::require_organizer(tx, &site_in.rules, &event, token.as_deref()).await?;
                 let rsvp = rsvps::by_id(tx, &event_id, &rsvp_id)
                     .await?
@@ -122,6 +123,7 @@ pub async fn post_by_guest(
     site.db
         .write(move |tx| {
             Box::pin(async move {
+                events::lock(tx, &event_id).await?;
                 let rsvp = super::rsvps::own(tx, &event_id, token.as_deref()).await?;
                 let content = checked(Field::Content, &content)?;
                 let new =

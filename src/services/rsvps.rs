@@ -256,11 +256,12 @@ pub struct OwnAnswer {
     pub announcements: Vec<Message>,
 }
 
-/// The answer that `token` opens.
+/// The answer that `token` opens. Counts as a visit to the event when `by_person`.
 pub async fn view_own(
     site: &Site,
     event_id: &str,
     token: Option<&str>,
+    by_person: bool,
 ) -> Result<OwnAnswer, Error> {
     let (event_id, token) = (event_id.to_owned(), token.map(str::to_owned));
     let own = site
@@ -272,7 +273,9 @@ pub async fn view_own(
             })
         })
         .await?;
-    super::events::count_visit(site, &own.summary);
+    if by_person {
+        super::events::count_visit(site, &own.summary);
+    }
     Ok(own)
 }
 
@@ -280,7 +283,7 @@ pub async fn view_own(
 async fn own_answer(tx: &mut Tx, rsvp: Rsvp) -> Result<OwnAnswer, Error> {
     let summary = super::events::summary(tx, &rsvp.event_id).await?;
     let messages = conversation(tx, &rsvp.id).await?;
-    let announcements = super::events::announcements(tx, &rsvp.event_id).await?;
+    let announcements = messages::list_public(tx, &rsvp.event_id).await?;
     Ok(OwnAnswer { rsvp, summary, messages, announcements })
 }
 

@@ -93,7 +93,8 @@ async fn write(tx: &mut Tx, site: &Site, target: &Target, boost: f64) -> Result<
     let fading = &site.rules.fading;
     match target {
         Target::Event(id) => {
-            let event = events::by_id(tx, id).await?;
+            // Locked, or an edit in between would be overwritten with what is derived from before.
+            let event = events::lock(tx, id).await?;
             // What may be purged is as good as gone: else it would depend on when the job runs
             // whether a late visitor brings it back.
             if let Some(event) = event.filter(|event| !fading.is_purgeable(event, now)) {

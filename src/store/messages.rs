@@ -21,6 +21,9 @@ queries! {
     BY_ID = concat!("SELECT ", columns!(), " FROM messages WHERE id = $1");
     LIST_OF_EVENT = concat!("SELECT ", columns!(), " FROM messages
         WHERE event_id = $1 AND rsvp_id IS NULL ORDER BY created_at DESC, id DESC");
+    LIST_PUBLIC = concat!("SELECT ", columns!(), " FROM messages
+        WHERE event_id = $1 AND rsvp_id IS NULL AND audience = 'public'
+        ORDER BY created_at DESC, id DESC");
     LIST_OF_RSVP = concat!("SELECT ", columns!(), " FROM messages
         WHERE rsvp_id = $1 ORDER BY created_at DESC, id DESC");
     LIST_OF_RSVPS = concat!("SELECT ", columns!(), " FROM messages
@@ -75,6 +78,11 @@ pub async fn by_id(tx: &mut Tx, id: &str) -> Result<Option<Message>, StoreError>
 /// The messages about the event itself, newest first.
 pub async fn list_of_event(tx: &mut Tx, event_id: &str) -> Result<Vec<Message>, StoreError> {
     tx.all(&LIST_OF_EVENT, values![event_id]).await?.iter().map(from_row).collect()
+}
+
+/// The messages about the event that everybody may read, newest first.
+pub async fn list_public(tx: &mut Tx, event_id: &str) -> Result<Vec<Message>, StoreError> {
+    tx.all(&LIST_PUBLIC, values![event_id]).await?.iter().map(from_row).collect()
 }
 
 /// The messages about one answer, newest first.

@@ -22,7 +22,7 @@ use super::value::{Row, Value};
 /// More than the program has statements, so that each is parsed once for each connection.
 const STATEMENTS: usize = 512;
 /// A connection that was idle longer is tried before it is used.
-const TRUSTED_FOR: Duration = Duration::from_secs(15);
+const TRUSTED_FOR: Duration = Duration::from_millis(200);
 
 /// A pool of connections.
 pub(super) struct Server {

@@ -26,6 +26,10 @@ queries! {
     LIST_NAMED = concat!("SELECT ", columns!(), " FROM rsvps
         WHERE event_id = $1 AND approval = 'approved' AND NOT is_private
         ORDER BY created_at, id");
+    LIST_COMING = concat!("SELECT ", columns!(), " FROM rsvps
+        WHERE event_id = $1 AND approval = 'approved' AND reply IN ('yes', 'maybe')
+            AND NOT is_private
+        ORDER BY created_at, id LIMIT $2");
     LIST_ALL = concat!("SELECT ", columns!(), " FROM rsvps
         WHERE event_id = $1 ORDER BY created_at, id");
     LIST_PAGE = concat!("SELECT ", columns!(), " FROM rsvps
@@ -116,6 +120,11 @@ pub async fn by_id(tx: &mut Tx, event_id: &str, id: &str) -> Result<Option<Rsvp>
 /// The answers everybody may read, oldest first.
 pub async fn list_named(tx: &mut Tx, event_id: &str) -> Result<Vec<Rsvp>, StoreError> {
     tx.all(&LIST_NAMED, values![event_id]).await?.iter().map(from_row).collect()
+}
+
+/// The first of those who are or may be coming and may be named, oldest answer first.
+pub async fn list_coming(tx: &mut Tx, event_id: &str, limit: i64) -> Result<Vec<Rsvp>, StoreError> {
+    tx.all(&LIST_COMING, values![event_id, limit]).await?.iter().map(from_row).collect()
 }
 
 /// Every answer, oldest first.

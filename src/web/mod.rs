@@ -69,6 +69,8 @@ fn page_routes() -> Router {
         )
         .push(at(own).get(answers::show_own_answer).post(answers::update_own_answer).done())
         .push(at(&below(own, "messages")).post(answers::create_own_message).done())
+        .push(at(&below(own, "event.ics")).get(answers::show_calendar).done())
+        .push(at(&below(host, "event.ics")).get(answers::show_calendar).done())
         .push(at(&below(own, "delete")).post(answers::delete_own_answer).done())
         .push(at(host).get(organizer::show_organizer).post(organizer::update_event).done())
         .push(at(&below(host, "delete")).post(organizer::delete_event).done())

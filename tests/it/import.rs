@@ -8,7 +8,7 @@ use openrsvp::domain::job::Job;
 use openrsvp::services::importing::{self, ImportError, ImportOptions, Report};
 use reqwest::Method;
 use rusqlite::Connection;
-use serde_json::Value;
+use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
 use crate::support::rows::ran;
@@ -144,6 +144,54 @@ on_both! {
         let report = import(app, &original.path(), ImportOptions::default()).await.expect("imports");
         assert!(report.is_complete() && !report.instance_link);
         assert_eq!(report.added.events, 300);
+    }
+
+    async fn the_first_revision_is_read(app: &TestApp) {
+        let original = Original::new();
+        original.change(
+            "DROP TABLE messages; DROP TABLE channels; ALTER TABLE rsvps DROP COLUMN pronouns;
+             UPDATE rsvps SET status = 'Approved' WHERE status = 'approved';
+             UPDATE rsvps SET guest_count = 9223372036854775807 WHERE rowid = 1",
+        );
+        let report = import(app, &original.path(), ImportOptions::default()).await.expect("imports");
+        assert!(report.is_complete(), "{:?}", report.conflicts);
+        assert_eq!((report.added.events, report.added.rsvps, report.added.messages), (300, 4000, 0));
+        assert_eq!(report.verified.expect("verified").here.approved, 3456);
+    }
+
+    async fn what_a_message_does_not_say_is_read_as_for_the_fewest(app: &TestApp) {
+        let original = Original::new();
+        original.change(
+            "ALTER TABLE messages DROP COLUMN visibility; UPDATE messages SET message_type = 'poem'",
+        );
+        let report = import(app, &original.path(), ImportOptions::default()).await.expect("imports");
+        assert!(report.is_complete());
+        let public = app.get("/api/v1/events/945800bc-f3fa-4f4b-9a2f-a665acf0df41", "").await.json();
+        assert_eq!(public["event"]["messages"], json!([]));
+    }
+
+    async fn channels_of_one_slug_become_one(app: &TestApp) {
+        let original = Original::new();
+        original.change(
+            "CREATE TABLE copy AS SELECT * FROM channels; DROP TABLE channels;
+             ALTER TABLE copy RENAME TO channels;
+             UPDATE channels SET slug = 'same', visibility = 'public' WHERE rowid IN (1, 2);
+             UPDATE channels SET slug = 'same', visibility = 'private' WHERE rowid = 3",
+        );
+        let report = import(app, &original.path(), ImportOptions::default()).await.expect("imports");
+        assert_eq!((report.conflicts.len(), report.added.channels, report.added.events), (2, 23, 300));
+        assert_eq!(report.verified.expect("verified").wrong, 0);
+    }
+
+    async fn an_offset_in_a_time_counts(app: &TestApp) {
+        let original = Original::new();
+        original.change(
+            "UPDATE events SET start_time = '2026-03-01 18:00:00+02:00', end_time = NULL
+             WHERE id = '945800bc-f3fa-4f4b-9a2f-a665acf0df41'",
+        );
+        import(app, &original.path(), ImportOptions::default()).await.expect("imports");
+        let event = app.get("/api/v1/events/945800bc-f3fa-4f4b-9a2f-a665acf0df41", "").await.json();
+        assert_eq!(event["event"]["start_time"], "2026-03-01T16:00:00");
     }
 
     async fn dangling_references_are_left_out_and_counted(app: &TestApp) {

@@ -7,6 +7,7 @@ mod support;
 mod capacity;
 mod cli;
 mod decay;
+mod edges;
 mod events;
 mod faults;
 mod golden;

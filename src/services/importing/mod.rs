@@ -69,6 +69,25 @@ pub struct Progress {
     pub total: u64,
 }
 
+/// Tells how far one step is.
+struct Step<'p, P> {
+    step: &'static str,
+    done: u64,
+    total: u64,
+    progress: &'p mut P,
+}
+
+impl<'p, P: FnMut(Progress)> Step<'p, P> {
+    fn new(step: &'static str, total: u64, progress: &'p mut P) -> Self {
+        Self { step, done: 0, total, progress }
+    }
+
+    fn done(&mut self, rows: usize) {
+        self.done += rows as u64;
+        (self.progress)(Progress { step: self.step, done: self.done, total: self.total });
+    }
+}
+
 /// Imports the database at `path`, telling `progress` after each batch.
 pub async fn import(
     site: &Site,

@@ -113,7 +113,16 @@ impl Row for Event {
     }
 
     async fn overwrite(&self, tx: &mut Tx, site: &Site) -> Result<(), Error> {
-        events::update(tx, self, site.rules.fading.fades(self)).await?;
+        let Some(stored) = events::by_id(tx, &self.id).await? else { return Ok(()) };
+        // Forms that are open and calendars that were read notice the change; the original knew no
+        // zones.
+        let event = Event {
+            zone: stored.zone,
+            revision: stored.revision + 1,
+            sequence: stored.sequence + 1,
+            ..self.clone()
+        };
+        events::update(tx, &event, site.rules.fading.fades(&event)).await?;
         Ok(())
     }
 }

@@ -16,13 +16,17 @@ use crate::domain::token;
 use crate::store::db::Value;
 use crate::store::foreign::{ForeignDb, ForeignRow};
 
-/// What every revision of the original has.
+/// What every revision of the original has. Channels and messages came later.
 const NEEDED: [(&str, &[&str]); 4] = [
-    ("channels", &["id", "name", "slug"]),
-    ("events", &["id", "admin_token", "title", "start_time"]),
-    ("rsvps", &["id", "event_id", "rsvp_token", "name", "attendance_status"]),
+    ("events", &["id", "admin_token", "title", "start_time", "created_at"]),
+    ("rsvps", &["id", "event_id", "rsvp_token", "name", "attendance_status", "created_at"]),
+    ("channels", &["id", "name"]),
     ("messages", &["id", "event_id", "content", "created_at"]),
 ];
+/// Tables that the first revisions lack.
+const LATER: [&str; 2] = ["channels", "messages"];
+/// More people than any guest brings: a larger number is a typing error, or none at all.
+const COMPANIONS_MAX: i64 = 10_000;
 
 /// The original's file.
 pub(super) struct Source {
@@ -37,6 +41,9 @@ impl Source {
         let db = ForeignDb::open(path)?;
         for (table, needed) in NEEDED {
             let columns = db.columns(table);
+            if columns.is_empty() && LATER.contains(&table) {
+                continue;
+            }
             if columns.is_empty() {
                 return Err(ImportError::NotOpenRsvp(format!("it has no table {table}")));
             }
@@ -52,7 +59,9 @@ impl Source {
     pub(super) fn rows(&self) -> Result<u64, ImportError> {
         let mut rows = 0;
         for (table, _) in NEEDED {
-            rows += self.db.count(table)?.unsigned_abs();
+            if !self.db.columns(table).is_empty() {
+                rows += self.db.count(table)?.unsigned_abs();
+            }
         }
         Ok(rows)
     }
@@ -161,6 +170,11 @@ impl Columns<'_> {
         self.optional_text(column)?.ok_or_else(|| self.wrong(column, "text"))
     }
 
+    /// A word of a set, in any case.
+    fn word(&self, column: &'static str) -> Result<Option<String>, ImportError> {
+        Ok(self.optional_text(column)?.map(|word| word.trim().to_lowercase()))
+    }
+
     fn token(&self, column: &'static str) -> Result<token::TokenHash, ImportError> {
         match self.get(column) {
             Some(Value::Text(Some(text))) if !text.is_empty() => Ok(token::hash(text)),
@@ -190,11 +204,15 @@ impl Columns<'_> {
         }
     }
 
-    /// A UTC time, `YYYY-MM-DD HH:MM:SS` with or without a fraction, or with a `T`.
+    /// A time: `YYYY-MM-DD HH:MM:SS` with or without a fraction, or with a `T`; in UTC, unless it
+    /// names an offset.
     fn optional_time(&self, column: &'static str) -> Result<Option<Timestamp>, ImportError> {
         let Some(text) = self.optional_text(column)? else { return Ok(None) };
         let wrong = || self.wrong(column, "a time");
-        let civil: DateTime = text.trim_end_matches('Z').parse().map_err(|_| wrong())?;
+        if let Ok(time) = text.parse() {
+            return Ok(Some(time));
+        }
+        let civil: DateTime = text.parse().map_err(|_| wrong())?;
         let zoned = civil.to_zoned(TimeZone::UTC).map_err(|_| wrong())?;
         Ok(Some(zoned.timestamp()))
     }
@@ -206,13 +224,12 @@ impl Columns<'_> {
 
 fn channel(row: &Columns<'_>) -> Result<Channel, ImportError> {
     let name = row.text("name")?;
-    let slug = match row.text("slug")? {
-        blank if blank.is_empty() => slug::slug(&name),
-        slug => slug,
-    };
-    let created_at = row.time("created_at")?;
-    let last_used_at = row.optional_time("last_used_at")?.unwrap_or(created_at);
-    let private = row.optional_text("visibility")?.as_deref() == Some("private");
+    let slug = row.optional_text("slug")?.filter(|slug| !slug.is_empty());
+    let slug = slug.unwrap_or_else(|| slug::slug(&name));
+    let used = row.optional_time("last_used_at")?;
+    let created_at = row.optional_time("created_at")?.or(used).unwrap_or(Timestamp::UNIX_EPOCH);
+    let last_used_at = used.unwrap_or(created_at);
+    let private = row.word("visibility")?.as_deref() == Some("private");
     Ok(Channel {
         id: row.text("id")?,
         name,
@@ -257,7 +274,7 @@ fn event(row: &Columns<'_>) -> Result<Event, ImportError> {
 fn rsvp(row: &Columns<'_>) -> Result<Rsvp, ImportError> {
     let created_at = row.time("created_at")?;
     // Before approvals existed, every answer counted.
-    let approval = match row.optional_text("status")? {
+    let approval = match row.word("status")? {
         None => Approval::Approved,
         Some(word) => Approval::from_stored(&word)
             .ok_or_else(|| row.wrong("status", "pending, approved or rejected"))?,
@@ -270,7 +287,7 @@ fn rsvp(row: &Columns<'_>) -> Result<Rsvp, ImportError> {
         pronouns: row.optional_text("pronouns")?,
         reply: Reply::lenient(&row.text("attendance_status")?),
         approval,
-        companions: row.integer("guest_count")?.unwrap_or(0).max(0),
+        companions: row.integer("guest_count")?.unwrap_or(0).clamp(0, COMPANIONS_MAX),
         is_private: row.boolean("is_private")?,
         created_at,
         modified_at: row.optional_time("last_modified")?.unwrap_or(created_at),
@@ -278,17 +295,19 @@ fn rsvp(row: &Columns<'_>) -> Result<Rsvp, ImportError> {
 }
 
 fn message(row: &Columns<'_>) -> Result<Message, ImportError> {
-    let kind = row.text("message_type")?;
-    let audience = row.text("visibility")?;
+    let rsvp_id = row.optional_text("rsvp_id")?;
+    // A type that nobody knows, or none, is read as what the fewest may see.
+    let internal =
+        if rsvp_id.is_some() { MessageKind::AdminNote } else { MessageKind::EventInternal };
+    let kind = row.word("message_type")?.and_then(|word| MessageKind::from_stored(&word));
+    let audience = row.word("visibility")?.and_then(|word| Audience::from_stored(&word));
     Ok(Message {
         id: row.text("id")?,
         event_id: row.optional_text("event_id")?.unwrap_or_default(),
-        rsvp_id: row.optional_text("rsvp_id")?,
+        rsvp_id,
         author_id: row.optional_text("author_id")?,
-        kind: MessageKind::from_stored(&kind)
-            .ok_or_else(|| row.wrong("message_type", "a type of message"))?,
-        audience: Audience::from_stored(&audience)
-            .ok_or_else(|| row.wrong("visibility", "public, attendee or admin"))?,
+        audience: audience.filter(|_| kind.is_some()).unwrap_or(Audience::Organizer),
+        kind: kind.unwrap_or(internal),
         content: row.text("content")?,
         created_at: row.time("created_at")?,
     })

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use super::report::{Conflict, Report, Tables, Verified};
 use super::rows::Row;
 use super::source::Source;
-use super::{ImportError, ImportOptions, Known, Progress};
+use super::{ImportError, ImportOptions, Known, Progress, Step};
 use crate::domain::channel::Channel;
 use crate::domain::event::Event;
 use crate::domain::message::Message;
@@ -18,8 +18,9 @@ use crate::store::{channels, meta};
 pub(super) struct Target<'s> {
     site: &'s Site,
     options: ImportOptions,
-    /// Channels of the source that are another channel here: the one that has their slug.
-    merged: HashMap<String, String>,
+    /// Channels of the source that are another channel here, the one that has their slug; or none,
+    /// where that one is open to others.
+    merged: HashMap<String, Option<String>>,
 }
 
 /// What became of a row.
@@ -54,9 +55,14 @@ impl<'s> Target<'s> {
     ) -> Result<(), ImportError> {
         let mut step = Step::new("Writing channels", report.source.channels, progress);
         for page in source.channels() {
-            let mut fresh = Vec::new();
+            let mut fresh: Vec<Channel> = Vec::new();
             for channel in page? {
-                match self.same_slug(&channel).await? {
+                let twin = fresh.iter().find(|other| other.slug == channel.slug).cloned();
+                let other = match twin {
+                    None => self.same_slug(&channel).await?,
+                    twin => twin,
+                };
+                match other {
                     Some(other) => self.merge(channel, other, report),
                     None => fresh.push(channel),
                 }
@@ -81,13 +87,15 @@ impl<'s> Target<'s> {
     }
 
     fn merge(&mut self, channel: Channel, other: Channel, report: &mut Report) {
+        let same = channel.visibility == other.visibility;
         let what = format!(
-            "a {} channel with the slug {} is here already: the events join it, it stays as it is",
+            "a {} channel with the slug {} is here already and stays as it is: the events {}",
             other.visibility.as_str(),
-            other.slug
+            other.slug,
+            if same { "join it" } else { "join none, so that nobody sees more than before" }
         );
         report.conflicts.push(Conflict { table: "channels", id: channel.id.clone(), what });
-        self.merged.insert(channel.id, other.id);
+        self.merged.insert(channel.id, same.then_some(other.id));
     }
 
     pub(super) async fn events(
@@ -116,7 +124,10 @@ impl<'s> Target<'s> {
         let Some(id) = event.channel_id.take() else { return false };
         let gone = !known.channels.contains(&id);
         if !gone {
-            event.channel_id = Some(self.merged.get(&id).cloned().unwrap_or(id));
+            event.channel_id = match self.merged.get(&id) {
+                Some(other) => other.clone(),
+                None => Some(id),
+            };
         }
         gone
     }
@@ -133,7 +144,14 @@ impl<'s> Target<'s> {
             let mut page = page?;
             let read = page.len();
             step.done(read);
-            page.retain(|rsvp| known.events.contains(&rsvp.event_id));
+            page.retain(|rsvp| {
+                let is_kept = known.events.contains(&rsvp.event_id);
+                // Its event may have been left out after it was counted.
+                if !is_kept {
+                    known.rsvps.remove(&rsvp.id);
+                }
+                is_kept
+            });
             report.left_out.rsvps_of_deleted_events += (read - page.len()) as u64;
             for id in self.write(page, report, |tables| &mut tables.rsvps).await? {
                 known.rsvps.remove(&id);
@@ -184,7 +202,9 @@ impl<'s> Target<'s> {
             .db
             .write(move |tx| {
                 Box::pin(async move {
-                    meta::set(tx, meta::IMPORTED_INSTANCE_TOKEN, &hash, now).await?;
+                    if meta::get(tx, meta::IMPORTED_INSTANCE_TOKEN).await?.as_deref() != Some("") {
+                        meta::set(tx, meta::IMPORTED_INSTANCE_TOKEN, &hash, now).await?;
+                    }
                     Ok::<_, Error>(())
                 })
             })
@@ -375,24 +395,5 @@ impl Known {
             (true, false) => Place::RsvpGone,
             (true, true) => Place::Here,
         }
-    }
-}
-
-/// Tells how far one step is.
-struct Step<'p, P> {
-    step: &'static str,
-    done: u64,
-    total: u64,
-    progress: &'p mut P,
-}
-
-impl<'p, P: FnMut(Progress)> Step<'p, P> {
-    fn new(step: &'static str, total: u64, progress: &'p mut P) -> Self {
-        Self { step, done: 0, total, progress }
-    }
-
-    fn done(&mut self, rows: usize) {
-        self.done += rows as u64;
-        (self.progress)(Progress { step: self.step, done: self.done, total: self.total });
     }
 }

@@ -11,6 +11,7 @@ use super::fields::Fields;
 use super::{path_param, site};
 use crate::domain::event::Viewer;
 use crate::services::channels;
+use crate::web::client::ClientInfo;
 use crate::web::error::Problem;
 
 /// A channel with a page of its events.
@@ -40,7 +41,15 @@ pub async fn get_channel(
     let mut fields = Fields::from_query(request);
     let (page, per_page) = page_of(&mut fields, site.rules.events_per_page);
     fields.finish()?;
-    let view = channels::view(site, path_param(request, "slug"), None, page, per_page).await?;
+    let view = channels::view(
+        site,
+        path_param(request, "slug"),
+        None,
+        page,
+        per_page,
+        ClientInfo::of(depot).is_person(),
+    )
+    .await?;
     let (fading, now) = (&site.rules.fading, site.clock.now());
     let body = |summary| EventBody::new(summary, Viewer::Public, fading, now);
     Ok(Json(ChannelDetail {

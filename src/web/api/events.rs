@@ -377,10 +377,20 @@ pub async fn get_event_calendar(
     response: &mut Response,
     depot: &mut Depot,
 ) -> Result<(), Problem> {
+    calendar_file(request, response, depot, bearer(request)).await
+}
+
+/// Answers with the calendar file of the event in the path, as the holder of `token` may see it.
+pub(in crate::web) async fn calendar_file(
+    request: &Request,
+    response: &mut Response,
+    depot: &Depot,
+    token: Option<&str>,
+) -> Result<(), Problem> {
     let site = site(depot)?;
     let client = ClientInfo::of(depot);
     let id = path_param(request, "event_id");
-    let (summary, viewer) = events::glance(site, id, bearer(request), client.is_person()).await?;
+    let (summary, viewer) = events::glance(site, id, token, client.is_person()).await?;
     let calendar = calendar_event(site, &summary, viewer, &client).render();
     let name = format!("attachment; filename=\"event_{}.ics\"", summary.event.id);
     let headers = response.headers_mut();

@@ -12,6 +12,7 @@ use super::{bearer, path_param, site};
 use crate::domain::rsvp::Reply;
 use crate::services::messages;
 use crate::services::rsvps::{self, Answer, Entry, OwnAnswer};
+use crate::web::client::ClientInfo;
 use crate::web::error::Problem;
 
 /// An answer as it is given.
@@ -167,7 +168,13 @@ pub async fn get_own_rsvp(
     depot: &mut Depot,
 ) -> Result<Json<OneRsvp>, Problem> {
     let token = bearer(request);
-    let own = rsvps::view_own(site(depot)?, path_param(request, "event_id"), token).await?;
+    let own = rsvps::view_own(
+        site(depot)?,
+        path_param(request, "event_id"),
+        token,
+        ClientInfo::of(depot).is_person(),
+    )
+    .await?;
     Ok(own_body(&own, token))
 }
 

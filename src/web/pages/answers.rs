@@ -3,7 +3,7 @@
 use salvo::http::StatusCode;
 use salvo::{Depot, Request, Response, handler};
 
-use super::events::event_page;
+use super::events::{NAMES, event_page};
 use super::{for_form, form_fields, is_new, render, see_other, show};
 use crate::domain::event::{EventSummary, Viewer};
 use crate::domain::message::{Message, MessageKind};
@@ -12,6 +12,7 @@ use crate::domain::text::{clean_block, clean_line};
 use crate::services::rsvps::{self, Answer, Entry, OwnAnswer};
 use crate::services::{Error, Field, FieldError, Site};
 use crate::services::{events, messages};
+use crate::web::api::events::calendar_file;
 use crate::web::api::{path_param, site};
 use crate::web::client::ClientInfo;
 use crate::web::error::Problem;
@@ -19,7 +20,7 @@ use crate::web::views::answer::{AnswerState, AnsweredPage};
 use crate::web::views::deleted::DeletedPage;
 use crate::web::views::forms::{AnswerForm, FormErrors, MessageForm};
 use crate::web::views::manage::ManagePage;
-use crate::web::views::parts::KeepLink;
+use crate::web::views::parts::{EventFacts, KeepLink};
 
 /// Gives an answer; then the guest's own page.
 #[handler]
@@ -42,7 +43,7 @@ pub async fn create_answer(
         }
         Err(error) => error,
     };
-    let view = events::view(site, id, None, false).await?;
+    let view = events::look(site, id, NAMES).await?;
     let (status, errors) = refusal(error, &view.summary)?;
     form.errors = errors;
     response.status_code(status);
@@ -58,7 +59,7 @@ pub async fn show_own_answer(
 ) -> Result<(), Problem> {
     let (site, client) = (site(depot)?, ClientInfo::of(depot));
     let place = OwnPlace::of(request, &client);
-    let own = rsvps::view_own(site, &place.event, Some(&place.token)).await?;
+    let own = rsvps::view_own(site, &place.event, Some(&place.token), client.is_person()).await?;
     if !is_new(request) {
         return render(response, &manage_page(site, &place, &own, None, None));
     }
@@ -70,6 +71,17 @@ pub async fn show_own_answer(
         manage_href: page.base,
     };
     render(response, &page)
+}
+
+/// The event as a calendar file, with the place where the holder of this link may see it: no
+/// browser sends the token of a page as a header.
+#[handler]
+pub async fn show_calendar(
+    request: &mut Request,
+    response: &mut Response,
+    depot: &mut Depot,
+) -> Result<(), Problem> {
+    calendar_file(request, response, depot, Some(path_param(request, "token"))).await
 }
 
 /// Changes a guest's own answer.
@@ -97,7 +109,7 @@ pub async fn update_own_answer(
         }
         Err(error) => error,
     };
-    let own = rsvps::view_own(site, &place.event, Some(&place.token)).await?;
+    let own = rsvps::view_own(site, &place.event, Some(&place.token), client.is_person()).await?;
     let (status, errors) = refusal(error, &own.summary)?;
     form.errors = errors;
     response.status_code(status);
@@ -133,9 +145,9 @@ pub async fn create_own_message(
         Ok(_) => see_other(response, &format!("{}#messages", place.base)),
         Err(error) => {
             let (status, errors) = for_form(error)?;
-            let own = rsvps::view_own(site, &place.event, token).await?;
+            let own = rsvps::view_own(site, &place.event, token, false).await?;
             let mut page = manage_page(site, &place, &own, None, None);
-            page.message = MessageForm { content, errors };
+            page.message = MessageForm { content, errors, ..MessageForm::default() };
             response.status_code(status);
             render(response, &page)
         }
@@ -184,8 +196,9 @@ fn manage_page(
     let reason = own.messages.iter().find(is_reason).map(|message| message.content.clone());
     let form = typed.unwrap_or_else(|| show::answer_form(rsvp));
     let zone = &summary.event.zone;
+    let calendar_href = format!("{}/event.ics", place.base);
     ManagePage {
-        facts: show::facts(summary, viewer, now),
+        facts: EventFacts { calendar_href, ..show::facts(summary, viewer, now) },
         state: AnswerState::of(rsvp.reply, rsvp.approval, rsvp.people(), reason),
         answer: show::edit_block(summary, &site.rules, rsvp, place.base.clone(), form, now),
         messages: own.messages.iter().rev().map(|m| show::message(m, zone, None)).collect(),

@@ -20,11 +20,14 @@ pub(super) fn details(
     before: Option<&EventDetails>,
 ) -> Result<EventDetails, Error> {
     let mut errors = Vec::new();
-    let zone = read_zone(form, &mut errors);
-    let here = Whereabouts {
-        zone: zone.as_deref(),
-        offset_minutes: offset_minutes.and_then(|minutes| minutes.trim().parse().ok()),
-    };
+    let named = read_zone(form, &mut errors);
+    let offset_minutes = offset_minutes.and_then(|minutes| minutes.trim().parse().ok());
+    // Forms of the original name no zone: the event keeps its own, and times without even an
+    // offset are read as they were shown.
+    let kept = before.map(|kept| kept.zone.clone());
+    let zone = named.clone().or(kept.clone()).unwrap_or_else(|| "UTC".to_owned());
+    let shown = named.or_else(|| kept.filter(|_| offset_minutes.is_none()));
+    let here = Whereabouts { zone: shown.as_deref(), offset_minutes };
     let mut time = |field, text: &str, kept: Option<Timestamp>| {
         read_time(&here, text, kept).unwrap_or_else(|message| {
             errors.push(FieldError::new(field, message));
@@ -53,7 +56,7 @@ pub(super) fn details(
         description: block(&form.description, before.and_then(|kept| kept.description.as_deref())),
         starts_at,
         ends_at,
-        zone: zone.unwrap_or_else(|| "UTC".to_owned()),
+        zone,
         location: line(&form.location, before.and_then(|kept| kept.location.as_deref())),
         channel: channel(form, before),
         is_private: form.is_private,

@@ -17,6 +17,9 @@ use crate::web::views::create::CreatePage;
 use crate::web::views::event::{EventPage, GuestName, WhoComes};
 use crate::web::views::forms::{AnswerForm, EventForm};
 
+/// Most guests that the page of an event names.
+pub(super) const NAMES: i64 = 200;
+
 /// Shows an event with the form that answers it.
 #[handler]
 pub async fn show_event(
@@ -28,7 +31,7 @@ pub async fn show_event(
     let id = path_param(request, "event_id");
     let address = client.absolute(&format!("/e/{id}"));
     let make = async || {
-        let view = events::view(site, id, None, false).await?;
+        let view = events::look(site, id, NAMES).await?;
         let page = event_page(site, &client, &view, AnswerForm::default());
         Page::render(&page, Some(view.summary))
     };
@@ -128,7 +131,11 @@ fn who_comes(view: &EventView) -> WhoComes {
         line.approval == Approval::Approved && line.is_private && line.reply != Reply::No
     });
     let capacity = view.summary.event.capacity;
+    let (named, _) = view.tally.sum(|line| {
+        line.approval == Approval::Approved && !line.is_private && line.reply != Reply::No
+    });
     WhoComes {
+        more: (named - i64::try_from(view.guests.len()).unwrap_or(i64::MAX)).max(0),
         coming: view.tally.approved(Reply::Yes).1,
         maybe,
         coming_names: with(Reply::Yes),

@@ -75,8 +75,15 @@ async fn channel_page(
     let site = site(depot)?;
     let per_page = site.rules.events_per_page;
     let slug = path_param(request, "slug");
-    let found =
-        channels::view(site, slug, Some(visibility), page_number(request), per_page).await?;
+    let found = channels::view(
+        site,
+        slug,
+        Some(visibility),
+        page_number(request),
+        per_page,
+        ClientInfo::of(depot).is_person(),
+    )
+    .await?;
     let now = site.clock.now();
     let page = ChannelPage {
         name: found.channel.name.clone(),

@@ -9,6 +9,7 @@ pub mod organizer;
 pub(super) mod rendered;
 mod show;
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use askama::Template;
@@ -52,9 +53,17 @@ fn see_other(response: &mut Response, path: &str) -> Result<(), Problem> {
 async fn form_fields(
     request: &mut Request,
 ) -> Result<impl Fn(&str) -> Option<String> + use<>, Problem> {
-    let data = request.form_data().await.map_err(Problem::from_body_error)?;
-    let fields: std::collections::HashMap<String, String> =
-        data.fields.iter().map(|(name, value)| (name.clone(), value.clone())).collect();
+    let is_form = request.content_type().is_some_and(|kind| {
+        kind.essence_str() == "application/x-www-form-urlencoded" || kind.type_() == "multipart"
+    });
+    let mut fields = HashMap::new();
+    if is_form {
+        let data = request.form_data().await.map_err(Problem::from_body_error)?;
+        fields.extend(data.fields.iter().map(|(name, value)| (name.clone(), value.clone())));
+    } else if !request.payload().await.map_err(Problem::from_body_error)?.is_empty() {
+        let message = "Send this as a form: application/x-www-form-urlencoded.";
+        return Err(Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, message));
+    }
     Ok(move |name: &str| fields.get(name).cloned())
 }
 

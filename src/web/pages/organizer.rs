@@ -4,7 +4,7 @@ use salvo::http::StatusCode;
 use salvo::{Depot, Request, Response, handler};
 
 use super::{event_form, for_form, form_fields, is_new, page_number, render, see_other, show};
-use crate::domain::event::EventSummary;
+use crate::domain::event::{EventSummary, Viewer};
 use crate::domain::message::{Audience, MessageKind};
 use crate::domain::rsvp::{Approval, Reply, Tally};
 use crate::domain::text::clean_block;
@@ -19,7 +19,7 @@ use crate::web::views::create::CreatedPage;
 use crate::web::views::deleted::DeletedPage;
 use crate::web::views::forms::{EventForm, MessageForm};
 use crate::web::views::organizer::{FreshLink, GuestRow, Numbers, OrganizerPage};
-use crate::web::views::parts::{KeepLink, Link, MessageView};
+use crate::web::views::parts::{EventFacts, KeepLink, Link, MessageView};
 
 /// The token and the address of an organizer's page.
 struct Place {
@@ -145,7 +145,8 @@ pub async fn create_message(
             let (status, errors) = for_form(error)?;
             let desk = place.desk(site).await?;
             let mut page = organizer_page(site, &client, &place, &desk);
-            page.message = MessageForm { content: typed, errors };
+            let is_internal = audience == Audience::Organizer;
+            page.message = MessageForm { content: typed, is_internal, errors };
             response.status_code(status);
             render(response, &page)
         }
@@ -236,7 +237,8 @@ async fn show_fresh_link(
 
 fn organizer_page(site: &Site, client: &ClientInfo, place: &Place, desk: &Desk) -> OrganizerPage {
     let (summary, now) = (&desk.summary, site.clock.now());
-    let facts = show::facts(summary, desk.viewer, now);
+    let calendar_href = format!("{}/event.ics", place.base);
+    let facts = EventFacts { calendar_href, ..show::facts(summary, desk.viewer, now) };
     let (share, key) =
         OrganizerPage::links(&client.absolute(&facts.href), &client.absolute(&place.base));
     let per_page = site.rules.admin_rows_per_page;
@@ -263,7 +265,8 @@ fn organizer_page(site: &Site, client: &ClientInfo, place: &Place, desk: &Desk) 
         message: MessageForm::default(),
         edit: event_form::filled(summary, now),
         share,
-        key,
+        // The instance owner's own link opens everything: it is not handed on.
+        key: (desk.viewer == Viewer::Organizer).then_some(key),
         deletes: OrganizerPage::deletes(desk.tally.sum(|_| true).0),
         fresh_link: None,
         notice: None,

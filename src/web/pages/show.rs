@@ -159,7 +159,7 @@ pub(super) fn preview(summary: &EventSummary, facts: &EventFacts) -> String {
 /// An event in a list.
 pub(super) fn card(summary: &EventSummary, now: Timestamp) -> EventCard {
     let facts = facts(summary, Viewer::Public, now);
-    let coming = summary.visible_yes_count(Viewer::Public);
+    let coming = summary.headcount.approved;
     let state = match openness(summary, now) {
         _ if summary.event.over_at() <= now => String::new(),
         Openness::Full => "Full".to_owned(),

@@ -26,6 +26,8 @@ pub struct WhoComes {
     pub coming_names: Vec<GuestName>,
     /// Named guests who may come.
     pub maybe_names: Vec<GuestName>,
+    /// Named guests beyond those that are shown.
+    pub more: i64,
     /// People who are counted, not named.
     pub unnamed: i64,
     /// `of 40 places`, or blank.
@@ -73,6 +75,7 @@ pub(crate) mod tests {
                  of the garden](https://example.org/map)",
             ),
             who: WhoComes {
+                more: 0,
                 coming: 12,
                 maybe: 3,
                 coming_names: vec![

@@ -144,6 +144,8 @@ impl AnswerForm {
 pub struct MessageForm {
     /// What is written.
     pub content: String,
+    /// For hosts only.
+    pub is_internal: bool,
     /// What is wrong with it.
     pub errors: FormErrors,
 }

@@ -141,7 +141,7 @@ pub struct OrganizerPage {
     /// The public link.
     pub share: KeepLink,
     /// The host's link.
-    pub key: KeepLink,
+    pub key: Option<KeepLink>,
     /// What deleting takes along.
     pub deletes: String,
     /// A link that was just made.
@@ -206,7 +206,7 @@ mod tests {
             base: base.to_owned(),
             edit: event_form(),
             share,
-            key,
+            key: Some(key),
             deletes: OrganizerPage::deletes(0),
             ..OrganizerPage::default()
         }
