@@ -15,9 +15,9 @@ use tokio::task::JoinHandle;
 
 use crate::domain::clock::{Clock, Entropy};
 use crate::jobs::scheduler::{Scheduler, SchedulerOptions};
-use crate::services::fading;
 use crate::services::touches::{self, Touches};
 use crate::services::{Error, Rules, Site};
+use crate::services::{fading, folding};
 use crate::store::db::{Db, StoreError, StoreOptions};
 use crate::web;
 use crate::web::around::WebOptions;
@@ -98,6 +98,7 @@ pub async fn open(
     db.migrate(clock.now()).await?;
     let site = Site { db, clock, entropy, rules: Arc::new(rules), touches: Touches::default() };
     fading::settle(&site).await?;
+    folding::settle(&site).await?;
     Ok(site)
 }
 

@@ -3,7 +3,7 @@
 use super::access;
 use super::error::Noun;
 use super::messages::{self as notes, NewMessage};
-use super::{Error, Field, FieldError, Site, pages, rsvps as answers};
+use super::{Error, Field, FieldError, Site, rsvps as answers};
 use crate::domain::capacity;
 use crate::domain::event::{Event, EventSummary, Viewer};
 use crate::domain::message::{
@@ -45,25 +45,6 @@ pub async fn roster(site: &Site, event_id: &str, token: Option<&str>) -> Result<
         .await
 }
 
-/// What the organizer's page shows.
-#[derive(Debug, Clone)]
-pub struct Desk {
-    /// The event.
-    pub summary: EventSummary,
-    /// The answers in numbers.
-    pub tally: Tally,
-    /// One page of the guests, those that wait first.
-    pub guests: Vec<GuestCard>,
-    /// Guests in all that the filter lets through.
-    pub total: i64,
-    /// The page's number, from 1.
-    pub page: i64,
-    /// Announcements and notes about the event, newest first.
-    pub messages: Vec<Message>,
-    /// Who looks.
-    pub viewer: Viewer,
-}
-
 /// A guest with all that was written to, by and about them, newest first.
 #[derive(Debug, Clone)]
 pub struct GuestCard {
@@ -71,50 +52,6 @@ pub struct GuestCard {
     pub rsvp: Rsvp,
     /// The messages.
     pub messages: Vec<Message>,
-}
-
-/// What the organizer's page shows: one page of the guests, with `filter` only those in that
-/// state.
-pub async fn desk(
-    site: &Site,
-    event_id: &str,
-    token: Option<&str>,
-    filter: Option<Approval>,
-    page: i64,
-    per_page: i64,
-) -> Result<Desk, Error> {
-    let (event_id, token, rules) =
-        (event_id.to_owned(), token.map(str::to_owned), site.rules.clone());
-    site.db
-        .read(move |tx| {
-            Box::pin(async move {
-                let summary = super::events::summary(tx, &event_id).await?;
-                let viewer =
-                    access::require_organizer(tx, &rules, &summary.event, token.as_deref()).await?;
-                let tally = rsvps::tally(tx, &event_id).await?;
-                let (total, _) =
-                    tally.sum(|line| filter.is_none_or(|wanted| wanted == line.approval));
-                let (page, slice) = pages::slice(page, per_page, total);
-                let found =
-                    rsvps::list_page(tx, &event_id, filter, slice.limit, slice.offset).await?;
-                let guests = cards(tx, found).await?;
-                let messages = messages::list_of_event(tx, &event_id).await?;
-                Ok(Desk { summary, tally, guests, total, page, messages, viewer })
-            })
-        })
-        .await
-}
-
-/// Puts each guest's messages beside them, with one statement for all.
-async fn cards(tx: &mut Tx, found: Vec<Rsvp>) -> Result<Vec<GuestCard>, Error> {
-    let ids: Vec<&str> = found.iter().map(|rsvp| rsvp.id.as_str()).collect();
-    let all = messages::list_of_rsvps(tx, &ids).await?;
-    let card = |rsvp: Rsvp| {
-        let about = |message: &&Message| message.rsvp_id.as_deref() == Some(rsvp.id.as_str());
-        let messages = all.iter().filter(about).cloned().collect();
-        GuestCard { rsvp, messages }
-    };
-    Ok(found.into_iter().map(card).collect())
 }
 
 /// One guest after an organizer's act, with all messages about them, newest first.

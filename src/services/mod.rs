@@ -3,9 +3,11 @@
 pub mod access;
 pub mod channels;
 pub mod decay;
+pub mod desk;
 pub mod error;
 pub mod events;
 pub mod fading;
+pub mod folding;
 pub mod guests;
 pub mod importing;
 pub mod instance;

@@ -34,7 +34,7 @@ macro_rules! migrations {
 }
 
 /// Every migration, in order.
-pub const ALL: &[Migration] = migrations![1 "0001_ground", 2 "0002_jobs"];
+pub const ALL: &[Migration] = migrations![1 "0001_ground", 2 "0002_jobs", 4 "0004_guests"];
 
 /// The newest version that this program knows.
 pub fn known() -> i64 {
@@ -225,8 +225,9 @@ mod tests {
                 .collect();
             assert_eq!(files, listed, "{engine}");
         }
-        for (index, migration) in ALL.iter().enumerate() {
-            assert_eq!(migration.version, i64::try_from(index).unwrap() + 1);
+        // Numbers are given out before the files are there, so one may still be missing.
+        assert!(ALL.is_sorted_by(|one, next| one.version < next.version));
+        for migration in ALL {
             assert!(migration.name.starts_with(&format!("{:04}_", migration.version)));
         }
     }

@@ -1,9 +1,11 @@
 //! Answers.
 
-use super::db::{Row, StoreError, Tx, Value};
+use super::db::{Row, StoreError, Tx};
 use super::decode::{Reader, micros};
+use super::events::Slice;
 use super::{queries, values};
 use crate::domain::rsvp::{Approval, Reply, Rsvp, Tally, TallyLine};
+use crate::domain::text::fold;
 use crate::domain::token::TokenHash;
 
 macro_rules! columns {
@@ -14,11 +16,11 @@ macro_rules! columns {
 }
 
 queries! {
-    INSERT = concat!("INSERT INTO rsvps (", columns!(), ")
-        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
+    INSERT = concat!("INSERT INTO rsvps (", columns!(), ", folded_name)
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)
         ON CONFLICT DO NOTHING");
     UPDATE = "UPDATE rsvps SET name = $2, pronouns = $3, reply = $4, approval = $5,
-            companions = $6, is_private = $7, modified_at = $8, token = $9
+            companions = $6, is_private = $7, modified_at = $8, token = $9, folded_name = $10
         WHERE id = $1";
     DELETE = "DELETE FROM rsvps WHERE id = $1";
     BY_TOKEN = concat!("SELECT ", columns!(), " FROM rsvps WHERE token = $1 AND event_id = $2");
@@ -32,11 +34,22 @@ queries! {
         ORDER BY created_at, id LIMIT $2");
     LIST_ALL = concat!("SELECT ", columns!(), " FROM rsvps
         WHERE event_id = $1 ORDER BY created_at, id");
-    LIST_PAGE = concat!("SELECT ", columns!(), " FROM rsvps
-        WHERE event_id = $1 AND ($2 = '' OR approval = $2)
-        ORDER BY CASE approval WHEN 'pending' THEN 0 WHEN 'approved' THEN 1 ELSE 2 END,
-            created_at, id
-        LIMIT $3 OFFSET $4");
+    // The order of `rsvps_by_turn`: a page is read from the index, not sorted.
+    LIST_SLICE = concat!("SELECT ", columns!(), " FROM rsvps
+        WHERE event_id = $1 AND approval = $2 AND reply = $3
+        ORDER BY created_at, id LIMIT $4 OFFSET $5");
+    LIST_SLICE_FOUND = concat!("SELECT ", columns!(), " FROM rsvps
+        WHERE event_id = $1 AND approval = $2 AND reply = $3
+            AND folded_name LIKE $6 ESCAPE '!'
+        ORDER BY created_at, id LIMIT $4 OFFSET $5");
+    TALLY_FOUND = "SELECT approval, reply, is_private, COUNT(*),
+            CAST(SUM(1 + companions) AS BIGINT)
+        FROM rsvps WHERE event_id = $1 AND folded_name LIKE $2 ESCAPE '!'
+        GROUP BY approval, reply, is_private
+        ORDER BY approval, reply, is_private";
+    LIST_UNFOLDED = "SELECT id, name FROM rsvps WHERE folded_name IS NULL ORDER BY id LIMIT $1";
+    // Only of the name that was folded: it may have been changed since.
+    SET_FOLDED = "UPDATE rsvps SET folded_name = $3 WHERE id = $1 AND name = $2";
     TALLY = "SELECT approval, reply, is_private, COUNT(*),
             CAST(SUM(1 + companions) AS BIGINT)
         FROM rsvps WHERE event_id = $1
@@ -77,6 +90,7 @@ pub async fn insert(tx: &mut Tx, rsvp: &Rsvp) -> Result<bool, StoreError> {
         rsvp.is_private,
         micros(rsvp.created_at),
         micros(rsvp.modified_at),
+        fold(&rsvp.name),
     ];
     Ok(tx.execute(&INSERT, values).await? == 1)
 }
@@ -93,6 +107,7 @@ pub async fn update(tx: &mut Tx, rsvp: &Rsvp) -> Result<bool, StoreError> {
         rsvp.is_private,
         micros(rsvp.modified_at),
         rsvp.token.0.to_vec(),
+        fold(&rsvp.name),
     ];
     Ok(tx.execute(&UPDATE, values).await? == 1)
 }
@@ -132,23 +147,68 @@ pub async fn list_all(tx: &mut Tx, event_id: &str) -> Result<Vec<Rsvp>, StoreErr
     tx.all(&LIST_ALL, values![event_id]).await?.iter().map(from_row).collect()
 }
 
-/// One page of the answers, those that wait for the organizer first, then oldest first; with
-/// `approval`, only those in that state.
-pub async fn list_page(
+/// A part of the answers that share an approval and a reply, oldest first; with `pattern` (see
+/// [`pattern_of`]) only those whose name it fits.
+pub async fn list_slice(
     tx: &mut Tx,
     event_id: &str,
-    approval: Option<Approval>,
-    limit: i64,
-    offset: i64,
+    (approval, reply): (Approval, Reply),
+    pattern: Option<&str>,
+    slice: Slice,
 ) -> Result<Vec<Rsvp>, StoreError> {
-    let state: Value = approval.map_or("", Approval::as_str).into();
-    let values = values![event_id, state, limit, offset];
-    tx.all(&LIST_PAGE, values).await?.iter().map(from_row).collect()
+    let mut values =
+        values![event_id, approval.as_str(), reply.as_str(), slice.limit, slice.offset];
+    let rows = match pattern {
+        None => tx.all(&LIST_SLICE, values).await?,
+        Some(pattern) => {
+            values.push(pattern.into());
+            tx.all(&LIST_SLICE_FOUND, values).await?
+        }
+    };
+    rows.iter().map(from_row).collect()
+}
+
+/// The pattern that fits every name in which `query` stands, whatever the case; `None` for a query
+/// that looks for nothing.
+#[must_use]
+pub fn pattern_of(query: &str) -> Option<String> {
+    let folded = fold(query);
+    if folded.is_empty() {
+        return None;
+    }
+    let mut pattern = String::with_capacity(folded.len() + 2);
+    pattern.push('%');
+    for sign in folded.chars() {
+        if matches!(sign, '%' | '_' | '!') {
+            pattern.push('!');
+        }
+        pattern.push(sign);
+    }
+    pattern.push('%');
+    Some(pattern)
+}
+
+/// Folds up to `limit` names that no search finds yet; answers with how many there were.
+pub async fn fold_names(tx: &mut Tx, limit: i64) -> Result<usize, StoreError> {
+    let rows = tx.all(&LIST_UNFOLDED, values![limit]).await?;
+    for row in &rows {
+        let (id, name): (String, String) = (row.get(0)?, row.get(1)?);
+        let folded = fold(&name);
+        tx.execute(&SET_FOLDED, values![id, name, folded]).await?;
+    }
+    Ok(rows.len())
 }
 
 /// How many answers and people there are, by approval, reply and privacy.
 pub async fn tally(tx: &mut Tx, event_id: &str) -> Result<Tally, StoreError> {
     let rows = tx.all(&TALLY, values![event_id]).await?;
+    let lines = rows.iter().map(tally_line).collect::<Result<_, _>>()?;
+    Ok(Tally { lines })
+}
+
+/// As [`tally`], of the answers whose name `pattern` fits.
+pub async fn tally_found(tx: &mut Tx, event_id: &str, pattern: &str) -> Result<Tally, StoreError> {
+    let rows = tx.all(&TALLY_FOUND, values![event_id, pattern]).await?;
     let lines = rows.iter().map(tally_line).collect::<Result<_, _>>()?;
     Ok(Tally { lines })
 }
