@@ -49,7 +49,7 @@ fn compression() -> Compression {
 }
 
 fn page_routes() -> Router {
-    use pages::{answers, events, lists, organizer};
+    use pages::{answers, events, guests, lists, organizer};
     let own = "e/{event_id}/rsvp/{token}";
     let host = "e/{event_id}/admin/{token}";
     let below = |base: &str, path: &str| format!("{base}/{path}");
@@ -75,7 +75,7 @@ fn page_routes() -> Router {
         .push(at(host).get(organizer::show_organizer).post(organizer::update_event).done())
         .push(at(&below(host, "delete")).post(organizer::delete_event).done())
         .push(at(&below(host, "messages")).post(organizer::create_message).done())
-        .push(at(&below(host, "rsvp/{rsvp_id}/{action}")).post(organizer::act_on_guest).done())
+        .push(at(&below(host, "rsvp/{rsvp_id}/{action}")).post(guests::act_on_guest).done())
         .push(at("channel/{slug}").get(lists::show_channel).done())
         .push(at("channel/p/{slug}").get(lists::show_private_channel).done())
         .push(at("admin/{root}").get(lists::show_all_events).done())

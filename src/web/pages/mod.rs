@@ -4,6 +4,7 @@ pub mod answers;
 pub mod docs;
 pub mod event_form;
 pub mod events;
+pub mod guests;
 pub mod lists;
 pub mod organizer;
 pub(super) mod rendered;

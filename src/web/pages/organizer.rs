@@ -3,49 +3,75 @@
 use salvo::http::StatusCode;
 use salvo::{Depot, Request, Response, handler};
 
+use super::guests::{guest_list, guest_row};
 use super::{event_form, for_form, form_fields, is_new, page_number, render, see_other, show};
 use crate::domain::event::{EventSummary, Viewer};
 use crate::domain::message::{Audience, MessageKind};
 use crate::domain::rsvp::{Approval, Reply, Tally};
-use crate::domain::text::clean_block;
-use crate::services::guests::{self, Desk, GuestCard};
+use crate::domain::text::{clean_block, clean_line};
+use crate::services::desk::{self, Desk, Shown, Sight};
 use crate::services::messages::{self, NewMessage};
 use crate::services::{Error, Site, events};
 use crate::web::api::{path_param, site};
 use crate::web::client::ClientInfo;
 use crate::web::error::Problem;
-use crate::web::text::{relative, when};
+use crate::web::text::when;
 use crate::web::views::create::CreatedPage;
 use crate::web::views::deleted::DeletedPage;
 use crate::web::views::forms::{EventForm, MessageForm};
-use crate::web::views::organizer::{FreshLink, GuestRow, Numbers, OrganizerPage};
-use crate::web::views::parts::{EventFacts, KeepLink, Link, MessageView};
+use crate::web::views::guests::Numbers;
+use crate::web::views::organizer::OrganizerPage;
+use crate::web::views::parts::{EventFacts, MessageView};
 
-/// The token and the address of an organizer's page.
-struct Place {
-    event: String,
-    token: String,
-    base: String,
-    filter: Option<Approval>,
-    page: i64,
+/// The token and the address of an organizer's page, and what is looked at there.
+pub(super) struct Place {
+    pub(super) event: String,
+    pub(super) token: String,
+    pub(super) base: String,
+    pub(super) sight: Sight,
 }
 
 impl Place {
-    fn of(request: &Request) -> Self {
+    pub(super) fn of(request: &Request) -> Self {
         let event = path_param(request, "event_id").to_owned();
         let token = path_param(request, "token").to_owned();
+        let word = |name| request.query::<String>(name).unwrap_or_default();
         Self {
             base: format!("/e/{event}/admin/{token}"),
-            filter: request.query::<String>("show").and_then(|word| Approval::from_stored(&word)),
-            page: page_number(request),
+            sight: Sight {
+                shown: Shown::lenient(word("show").trim()),
+                query: clean_line(&word("q")),
+                page: page_number(request),
+            },
             event,
             token,
         }
     }
 
-    async fn desk(&self, site: &Site) -> Result<Desk, Error> {
+    pub(super) async fn desk(&self, site: &Site) -> Result<Desk, Error> {
         let (token, per_page) = (Some(self.token.as_str()), site.rules.admin_rows_per_page);
-        guests::desk(site, &self.event, token, self.filter, self.page, per_page).await
+        desk::view(site, &self.event, token, &self.sight, per_page).await
+    }
+
+    /// What the address says about the list: `?show=waiting&q=ana&page=2`, or nothing.
+    pub(super) fn address(&self) -> String {
+        self.address_of(self.sight.shown, self.sight.page)
+    }
+
+    /// As [`Place::address`], with another group and page of what is searched for.
+    pub(super) fn address_of(&self, shown: Shown, page: i64) -> String {
+        let mut query = url::form_urlencoded::Serializer::new(String::new());
+        if shown != Shown::All {
+            query.append_pair("show", shown.as_str());
+        }
+        if !self.sight.query.is_empty() {
+            query.append_pair("q", &self.sight.query);
+        }
+        if page > 1 {
+            query.append_pair("page", &page.to_string());
+        }
+        let query = query.finish();
+        if query.is_empty() { query } else { format!("?{query}") }
     }
 }
 
@@ -153,103 +179,25 @@ pub async fn create_message(
     }
 }
 
-/// Does something about one guest: approve, reject, set back, let in, note, write, remove, or
-/// make a new link.
-#[handler]
-pub async fn act_on_guest(
-    request: &mut Request,
-    response: &mut Response,
-    depot: &mut Depot,
-) -> Result<(), Problem> {
-    let fields = form_fields(request).await?;
-    let (site, client, place) = (site(depot)?, ClientInfo::of(depot), Place::of(request));
-    let rsvp = path_param(request, "rsvp_id").to_owned();
-    let text = |name| clean_block(&fields(name).unwrap_or_default());
-    let (event, token) = (place.event.as_str(), Some(place.token.as_str()));
-    let decide = async |approval, reason: Option<&str>| {
-        guests::decide(site, event, token, &rsvp, approval, reason).await.map(drop)
-    };
-    let write = async |kind, audience| {
-        let new = NewMessage { kind, audience, content: text("content") };
-        messages::post_to_guest(site, event, token, &rsvp, new).await.map(drop)
-    };
-    let done = match path_param(request, "action") {
-        "approve" => decide(Approval::Approved, None).await,
-        "reject" => decide(Approval::Rejected, Some(&text("reason"))).await,
-        "pending" => decide(Approval::Pending, None).await,
-        "force_accept" => guests::force_accept(site, event, token, &rsvp).await.map(drop),
-        "note" => write(MessageKind::AdminNote, Audience::Organizer).await,
-        "message" => write(MessageKind::AdminMessage, Audience::Guest).await,
-        "delete" => guests::remove(site, event, token, &rsvp).await.map(drop),
-        "link" => return show_fresh_link(response, site, &client, &place, &rsvp).await,
-        _ => return Err(Problem::new(StatusCode::NOT_FOUND, "There is nothing at this address.")),
-    };
-    match done {
-        Ok(()) => see_other(response, &format!("{}#guests", place.base)),
-        Err(error) => refuse_on_page(response, site, &client, &place, error).await,
-    }
-}
-
-/// Says on the page why an act was refused.
-async fn refuse_on_page(
-    response: &mut Response,
+/// The page, as it stands.
+pub(super) fn organizer_page(
     site: &Site,
     client: &ClientInfo,
     place: &Place,
-    error: Error,
-) -> Result<(), Problem> {
-    let (status, sentence) = match error {
-        Error::Full => {
-            let sentence = "There is no place left for them. “Let in anyway” passes the limit.";
-            (StatusCode::BAD_REQUEST, sentence.to_owned())
-        }
-        other => {
-            let (status, errors) = for_form(other)?;
-            let sentences: Vec<_> = errors.into_iter().map(|(_, message)| message).collect();
-            (status, sentences.join(" "))
-        }
-    };
-    let desk = place.desk(site).await?;
-    let mut page = organizer_page(site, client, place, &desk);
-    page.notice = Some(sentence);
-    response.status_code(status);
-    render(response, &page)
-}
-
-async fn show_fresh_link(
-    response: &mut Response,
-    site: &Site,
-    client: &ClientInfo,
-    place: &Place,
-    rsvp: &str,
-) -> Result<(), Problem> {
-    let (change, token) =
-        guests::reissue_link(site, &place.event, Some(&place.token), rsvp).await?;
-    let url = client.absolute(&format!("/e/{}/rsvp/{}", place.event, token.reveal()));
-    let desk = place.desk(site).await?;
-    let mut page = organizer_page(site, client, place, &desk);
-    page.fresh_link = Some(FreshLink {
-        name: change.card.rsvp.name,
-        link: KeepLink::new("fresh-link", "Copy their link", &url),
-    });
-    render(response, &page)
-}
-
-fn organizer_page(site: &Site, client: &ClientInfo, place: &Place, desk: &Desk) -> OrganizerPage {
+    desk: &Desk,
+) -> OrganizerPage {
     let (summary, now) = (&desk.summary, site.clock.now());
     let calendar_href = format!("{}/event.ics", place.base);
     let facts = EventFacts { calendar_href, ..show::facts(summary, desk.viewer, now) };
     let (share, key) =
         OrganizerPage::links(&client.absolute(&facts.href), &client.absolute(&place.base));
     let per_page = site.rules.admin_rows_per_page;
-    let list = place
-        .filter
-        .map_or_else(|| place.base.clone(), |approval| format!("{}?show={approval}", place.base));
+    let (answers, heads) = desk.tally.sum(|_| true);
+    let list = format!("{}{}", place.base, place.address_of(place.sight.shown, 1));
     OrganizerPage {
         base: place.base.clone(),
         numbers: numbers(summary, &desk.tally),
-        asks_approval: summary.event.approval_required,
-        filters: filters(&desk.tally, place),
+        list: guest_list(desk, place),
         guests: desk.guests.iter().map(|card| guest_row(card, summary, now)).collect(),
         pages: show::pages(&list, desk.page, per_page, desk.total),
         announcements: desk
@@ -265,16 +213,17 @@ fn organizer_page(site: &Site, client: &ClientInfo, place: &Place, desk: &Desk) 
         message: MessageForm::default(),
         edit: event_form::filled(summary, now),
         share,
-        // The instance owner's own link opens everything: it is not handed on.
+        // The key in the address is the site's: it is not shown as this event's.
         key: (desk.viewer == Viewer::Organizer).then_some(key),
-        deletes: OrganizerPage::deletes(desk.tally.sum(|_| true).0),
+        deletes: OrganizerPage::deletes(answers, heads),
         fresh_link: None,
         notice: None,
         facts,
     }
 }
 
-fn numbers(summary: &EventSummary, tally: &Tally) -> Numbers {
+/// The people of an event.
+pub(super) fn numbers(summary: &EventSummary, tally: &Tally) -> Numbers {
     Numbers {
         coming: tally.approved(Reply::Yes).1,
         maybe: tally.approved(Reply::Maybe).1,
@@ -282,60 +231,6 @@ fn numbers(summary: &EventSummary, tally: &Tally) -> Numbers {
         waiting: tally.with_approval(Approval::Pending).1,
         places: summary.event.capacity,
         left: summary.seats_left(),
-    }
-}
-
-/// One link for each state that occurs, with its answers.
-fn filters(tally: &Tally, place: &Place) -> Vec<Link> {
-    let link = |label: &str, approval: Option<Approval>, answers: i64| Link {
-        href: approval.map_or_else(
-            || format!("{}#guests", place.base),
-            |approval| format!("{}?show={approval}#guests", place.base),
-        ),
-        label: format!("{label} {answers}"),
-        is_current: place.filter == approval,
-    };
-    let mut links = vec![link("All", None, tally.sum(|_| true).0)];
-    for (label, approval) in [
-        ("Waiting", Approval::Pending),
-        ("Approved", Approval::Approved),
-        ("Declined", Approval::Rejected),
-    ] {
-        let (answers, _) = tally.with_approval(approval);
-        if answers > 0 || place.filter == Some(approval) {
-            links.push(link(label, Some(approval), answers));
-        }
-    }
-    // A single state beside "All" filters nothing.
-    if links.len() == 2 && place.filter.is_none() {
-        links.clear();
-    }
-    links
-}
-
-fn guest_row(card: &GuestCard, summary: &EventSummary, now: jiff::Timestamp) -> GuestRow {
-    let (rsvp, event) = (&card.rsvp, &summary.event);
-    let has_seat = rsvp.reply == Reply::Yes && rsvp.approval != Approval::Rejected;
-    let told = |kind: MessageKind| kind != MessageKind::RsvpCreated;
-    GuestRow {
-        id: rsvp.id.clone(),
-        name: rsvp.name.clone(),
-        pronouns: rsvp.pronouns.clone().filter(|pronouns| !pronouns.is_empty()),
-        reply: rsvp.reply,
-        approval: rsvp.approval,
-        companions: rsvp.companions,
-        is_private: rsvp.is_private,
-        answered: relative(rsvp.modified_at, now),
-        iso: crate::domain::time::rfc3339(rsvp.modified_at),
-        messages: card
-            .messages
-            .iter()
-            .rev()
-            .filter(|message| told(message.kind))
-            .map(|message| show::message(message, &event.zone, Some(&rsvp.name)))
-            .collect(),
-        offers_pending: event.approval_required,
-        offers_force: !has_seat && summary.seats_left().is_some_and(|left| left < rsvp.people()),
-        is_open: false,
+        asks_approval: summary.event.approval_required,
     }
 }

@@ -9,6 +9,7 @@ pub mod deleted;
 pub mod error;
 pub mod event;
 pub mod forms;
+pub mod guests;
 pub mod home;
 pub mod manage;
 pub mod organizer;

@@ -2,108 +2,11 @@
 
 use askama::Template;
 
-use super::super::text::people;
+use super::super::text::{counted, people};
 use super::forms::{EventForm, MessageForm};
-use super::parts::{EventFacts, KeepLink, Link, MessageView, Pages};
+use super::guests::{GuestList, GuestRow, Numbers};
+use super::parts::{EventFacts, KeepLink, MessageView, Pages};
 use crate::domain::rsvp::{Approval, Reply};
-
-/// The people of an event.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Numbers {
-    /// People coming.
-    pub coming: i64,
-    /// People who may come.
-    pub maybe: i64,
-    /// People who cannot.
-    pub cannot: i64,
-    /// People who wait for the host.
-    pub waiting: i64,
-    /// How many may come.
-    pub places: Option<i64>,
-    /// How many more may come.
-    pub left: Option<i64>,
-}
-
-impl Numbers {
-    /// True before the first answer.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.coming + self.maybe + self.cannot + self.waiting == 0
-    }
-}
-
-/// A guest as the host sees them.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct GuestRow {
-    /// The answer's id.
-    pub id: String,
-    /// The guest's name.
-    pub name: String,
-    /// The guest's pronouns.
-    pub pronouns: Option<String>,
-    /// What the guest says.
-    pub reply: Reply,
-    /// What the host says.
-    pub approval: Approval,
-    /// People beside the guest.
-    pub companions: i64,
-    /// Counted, not named, before other guests.
-    pub is_private: bool,
-    /// When the answer last changed: `2 hours ago`.
-    pub answered: String,
-    /// RFC 3339 in UTC.
-    pub iso: String,
-    /// The conversation and the hosts' notes, oldest first.
-    pub messages: Vec<MessageView>,
-    /// "Set back to waiting" is offered: the event asks for approval.
-    pub offers_pending: bool,
-    /// "Let in anyway" is offered: there is no place left for this guest, or no more answers.
-    pub offers_force: bool,
-    /// The forms below the guest are shown at once.
-    pub is_open: bool,
-}
-
-impl GuestRow {
-    /// The guest and the people they bring.
-    fn people(&self) -> String {
-        people(1 + self.companions)
-    }
-
-    /// A word for the looks.
-    #[must_use]
-    pub fn approval_word(&self) -> &'static str {
-        self.approval.as_str()
-    }
-
-    /// What the guest says, in words.
-    #[must_use]
-    pub fn reply_words(&self) -> &'static str {
-        match self.reply {
-            Reply::Yes => "Coming",
-            Reply::Maybe => "Maybe",
-            Reply::No => "Can’t come",
-        }
-    }
-
-    /// What declining does to the places; blank where it does nothing.
-    #[must_use]
-    pub fn frees(&self) -> String {
-        match (self.reply, self.companions) {
-            (Reply::Yes, 0) => "This frees 1 place.".to_owned(),
-            (Reply::Yes, more) => format!("This frees {} places.", more + 1),
-            _ => String::new(),
-        }
-    }
-
-    /// What removing takes along.
-    #[must_use]
-    pub fn removes(&self) -> String {
-        format!(
-            "Removes {} and all that was written here. Their link stops working.",
-            self.people()
-        )
-    }
-}
 
 /// A guest's link, made anew.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -124,10 +27,8 @@ pub struct OrganizerPage {
     pub base: String,
     /// The people.
     pub numbers: Numbers,
-    /// Answers wait for the host.
-    pub asks_approval: bool,
-    /// All, Waiting, Approved, Declined; fewer than two are not shown.
-    pub filters: Vec<Link>,
+    /// Which guests are shown.
+    pub list: GuestList,
     /// The guests; those who wait come first.
     pub guests: Vec<GuestRow>,
     /// The way to the others.
@@ -140,7 +41,7 @@ pub struct OrganizerPage {
     pub edit: EventForm,
     /// The public link.
     pub share: KeepLink,
-    /// The host's link.
+    /// The host's link; not for the site's owner, whose own key is in the address.
     pub key: Option<KeepLink>,
     /// What deleting takes along.
     pub deletes: String,
@@ -160,40 +61,28 @@ impl OrganizerPage {
         )
     }
 
-    /// What deleting an event with `answers` answers takes along.
+    /// What deleting an event with `answers` answers of `heads` people takes along.
     #[must_use]
-    pub fn deletes(answers: i64) -> String {
-        let answers = match answers {
-            0 => "There are no answers yet.".to_owned(),
-            1 => "1 answer and all messages go with it.".to_owned(),
-            more => format!("{more} answers and all messages go with it."),
+    pub fn deletes(answers: i64, heads: i64) -> String {
+        let goes = match answers {
+            0 => "There are no answers yet. All news and notes go with it.".to_owned(),
+            _ => format!(
+                "{} ({}), and all news, notes and messages go with it.",
+                counted(answers, "answer"),
+                people(heads)
+            ),
         };
-        answers + " Every link of this event stops working. It cannot be undone."
+        goes + " Every link of this event stops working, yours and the guests’. It cannot be undone."
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::guests::Refused;
+    use super::super::guests::tests::guest;
+    use super::super::parts::Link;
     use super::super::samples::{check, event_form, facts, message, pages};
     use super::*;
-
-    fn guest(name: &str, reply: Reply, approval: Approval) -> GuestRow {
-        GuestRow {
-            id: name.to_lowercase().replace(' ', "-"),
-            name: name.to_owned(),
-            pronouns: None,
-            reply,
-            approval,
-            companions: 0,
-            is_private: false,
-            answered: "2 hours ago".to_owned(),
-            iso: "2026-06-10T10:00:00Z".to_owned(),
-            messages: Vec::new(),
-            offers_pending: true,
-            offers_force: false,
-            is_open: false,
-        }
-    }
 
     fn base() -> OrganizerPage {
         let base = "/e/1b4e28ba/admin/Zk3vJx0yQm1nT8rW5aPbC7dEfGhIjKlMnOpQrStUvWx";
@@ -207,7 +96,7 @@ mod tests {
             edit: event_form(),
             share,
             key: Some(key),
-            deletes: OrganizerPage::deletes(0),
+            deletes: OrganizerPage::deletes(0, 0),
             ..OrganizerPage::default()
         }
     }
@@ -222,7 +111,6 @@ mod tests {
             companions: 2,
             messages: vec![message("Ana Lindqvist", "We bring the cordial.")],
             offers_force: true,
-            is_open: true,
             ..guest("Ana Lindqvist", Reply::Yes, Approval::Pending)
         };
         let robin = GuestRow {
@@ -238,14 +126,19 @@ mod tests {
                 waiting: 3,
                 places: Some(17),
                 left: Some(2),
+                asks_approval: true,
             },
-            asks_approval: true,
-            filters: vec![
-                filter("All", true),
-                filter("Waiting", false),
-                filter("Approved", false),
-                filter("Declined", false),
-            ],
+            list: GuestList {
+                filters: vec![
+                    filter("All 22", true),
+                    filter("Waiting 3", false),
+                    filter("Coming 12", false),
+                    filter("Maybe 3", false),
+                    filter("Can’t come 4", false),
+                ],
+                offers_search: true,
+                ..GuestList::default()
+            },
             guests: vec![
                 ana,
                 guest(
@@ -259,7 +152,7 @@ mod tests {
             ],
             pages: pages(),
             announcements: vec![message("The host", "It may rain: we have a tent now.")],
-            deletes: OrganizerPage::deletes(14),
+            deletes: OrganizerPage::deletes(14, 22),
             notice: Some("Saved.".to_owned()),
             ..base()
         }
@@ -269,12 +162,26 @@ mod tests {
     fn renders_every_state() {
         let mut refused = busy();
         refused.edit.errors = vec![("title", "Give the event a title.".to_owned())];
+        let typed = "x".repeat(40);
+        let sentence = "A message can have at most 5000 characters.".to_owned();
+        refused.guests[0].refused = Some(Refused { action: "message".to_owned(), typed, sentence });
         refused.message.errors = vec![("content", "Write something first.".to_owned())];
         let link = KeepLink::new("fresh-link", "Copy", "https://rsvp.example.org/e/1/rsvp/Zk3v");
         let fresh_link = Some(FreshLink { name: "Robin".to_owned(), link });
         let fresh = OrganizerPage { fresh_link, ..busy() };
-        let states =
-            vec![("busy", busy()), ("empty", base()), ("refused", refused), ("fresh", fresh)];
+        let mut searched = busy();
+        searched.guests.clear();
+        searched.pages = Pages::default();
+        searched.list.query = "Zoë".to_owned();
+        searched.list.found = GuestList::found_words(0, 0);
+        searched.key = None;
+        let states = vec![
+            ("busy", busy()),
+            ("empty", base()),
+            ("refused", refused),
+            ("fresh", fresh),
+            ("searched", searched),
+        ];
         check("organizer", states);
     }
 }
