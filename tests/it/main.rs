@@ -16,6 +16,8 @@ mod jobs;
 mod kill;
 mod layers;
 mod licences;
+mod messages;
+mod organizer;
 mod pages;
 mod rsvps;
 mod scheduler;
