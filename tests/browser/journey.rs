@@ -3,6 +3,7 @@
 use openrsvp::store::db::Engine;
 
 use crate::browser::{Browser, Look};
+use crate::host::act;
 use crate::support::TestApp;
 
 /// Says which time zone this is: without JavaScript a page cannot know.
@@ -70,7 +71,7 @@ async fn approve(host: &Browser) {
     assert!(row.contains("Ana Bär") && row.contains("+1") && row.contains("Waiting"), "{row}");
     assert!(row.contains("no meat"), "{row}");
     host.inspect("waiting").await;
-    host.follow(".guest form[action$='/approve'] button").await;
+    act(host, ".guest form[action$='/approve'] button").await;
     assert!(!host.text(".guest").await.contains("Waiting"));
     host.inspect("approved").await;
 }

@@ -9,6 +9,7 @@ mod support;
 
 mod axe;
 mod browser;
+mod host;
 mod journey;
 mod keyboard;
 mod refusals;

@@ -4,6 +4,7 @@
 use openrsvp::store::db::Engine;
 
 use crate::browser::{Browser, Look};
+use crate::host::act;
 use crate::support::TestApp;
 
 const NEWS: &str = "It may rain: we have a tent now.";
@@ -81,7 +82,7 @@ async fn approve(browser: &Browser, share: &str, key: &str) {
     assert_eq!(browser.text("h1").await, "Sent to the host for a yes");
 
     browser.go(key).await;
-    browser.follow(".is-pending [action$='/approve'] button").await;
+    act(browser, ".is-pending [action$='/approve'] button").await;
     browser.go(&own).await;
     assert_eq!(browser.text("h1").await, "You’re coming");
     assert!(browser.text("main").await.contains("Lindenhof 4"));
