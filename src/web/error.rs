@@ -6,6 +6,7 @@ use std::fmt::Display;
 use salvo::http::header::{ACCEPT, CONTENT_TYPE, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
 use salvo::http::{ParseError, StatusCode};
 use salvo::{Depot, Request, Response, Writer, async_trait};
+use salvo_oapi::schema::OneOf;
 use salvo_oapi::{Components, EndpointOutRegister, Operation, RefOr, ToSchema};
 use serde::Serialize;
 
@@ -209,13 +210,19 @@ impl Writer for Problem {
     }
 }
 
+/// A full or closed event is told in another shape than all else.
+fn refused(components: &mut Components) -> RefOr<salvo_oapi::schema::Schema> {
+    let (detail, named) = (DetailBody::to_schema(components), RefusedBody::to_schema(components));
+    RefOr::Type(OneOf::new().item(detail).item(named).into())
+}
+
 impl EndpointOutRegister for Problem {
     fn register(components: &mut Components, operation: &mut Operation) {
         type Schema = fn(&mut Components) -> RefOr<salvo_oapi::schema::Schema>;
         let answers: [(&str, &str, Schema); 7] = [
-            ("400", "Refused; the event may be full", DetailBody::to_schema),
+            ("400", "Refused; the event may be full", refused),
             ("401", "No token came", DetailBody::to_schema),
-            ("403", "The token does not open this, or the event is closed", DetailBody::to_schema),
+            ("403", "The token does not open this, or the event is closed", refused),
             ("404", "There is no such thing", DetailBody::to_schema),
             ("413", "What was sent is too large", DetailBody::to_schema),
             ("422", "What was sent does not have the right form", InvalidBody::to_schema),

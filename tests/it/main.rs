@@ -6,6 +6,7 @@ mod support;
 
 mod capacity;
 mod cli;
+mod conformance;
 mod decay;
 mod edges;
 mod events;

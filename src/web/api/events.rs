@@ -19,7 +19,7 @@ use crate::services::Site;
 use crate::services::channels::ChannelChoice;
 use crate::services::events::{self, EventDetails};
 use crate::web::client::ClientInfo;
-use crate::web::error::Problem;
+use crate::web::error::{DetailBody, Problem};
 
 /// Most events a page.
 const PER_PAGE_MAX: i64 = 50;
@@ -198,7 +198,9 @@ pub async fn create_event(
     response.status_code(StatusCode::CREATED);
     let viewer = Viewer::Organizer;
     let token = created.token.reveal();
-    let event = EventBody::new(&created.summary, viewer, &site.rules.fading, site.clock.now())
+    // As it was at that moment: with all of its first attention.
+    let made_at = created.summary.event.created_at;
+    let event = EventBody::new(&created.summary, viewer, &site.rules.fading, made_at)
         .with_admin_link(viewer, Some(token));
     Ok(Json(NewEvent { event, admin_token: token.to_owned() }))
 }
@@ -267,7 +269,8 @@ pub async fn get_event(
     tags("events"),
     security(("bearer" = [])),
     request_body = EventPatch,
-    parameters(("event_id" = String, Path, description = "The event's id."))
+    parameters(("event_id" = String, Path, description = "The event's id.")),
+    responses((status_code = 409, description = "It has another revision by now", body = DetailBody))
 )]
 pub async fn update_event(
     request: &mut Request,
