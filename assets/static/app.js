@@ -130,7 +130,9 @@
     const button = () => [...card.querySelectorAll("form[data-act]")]
       .find((form) => form.getAttribute("action") === action)?.querySelector("button");
     const goals = [card.querySelector(".keep-url"), id && document.getElementById(id), button(), card.querySelector("summary")];
-    goals.find((goal) => goal && goal.checkVisibility())?.focus({ preventScroll: true });
+    const goal = goals.find((goal) => goal && goal.checkVisibility());
+    // A new link is to be seen; everything else is where the reader looks already.
+    goal?.focus({ preventScroll: !goal.matches(".keep-url") });
   };
   const drop = (card) => {
     const list = card.parentElement;

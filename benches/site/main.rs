@@ -27,6 +27,8 @@ const EVENTS: usize = 10_000;
 const RSVPS: usize = 200_000;
 /// Events of the small site.
 const FEW_EVENTS: usize = 100;
+/// Guests of one crowded event.
+const CROWD: usize = 5_000;
 
 #[tokio::main(flavor = "multi_thread", worker_threads = 2)]
 async fn main() {
@@ -56,6 +58,8 @@ async fn sqlite(table: &mut Table) {
     let with_few = Load::get(&server.address, &format!("/e/{few}")).run(&server).await;
     drop(server);
 
+    let crowd = seed::crowd(&engine, CROWD).await;
+
     let server = Server::start(&engine).await;
     let start = server.first_answer;
     let page = format!("/e/{event}");
@@ -68,6 +72,8 @@ async fn sqlite(table: &mut Table) {
     table.row("SQLite: event page", &with_many, Some(&bytes));
     table.row("SQLite: event page, 100 events", &with_few, Some(&bytes));
     reads(table, "SQLite", &server, &event, &bytes).await;
+    let desk = Load::get(&server.address, &crowd).run(&server).await;
+    table.row("SQLite: host's page of 5,000 guests", &desk, Some(&bytes));
     let groups = floor::insert_in_groups(dir.path(), &event);
     table.plain("bare rusqlite, the same rows in groups of 64", groups);
     let answers = Load::answers(&server.address, &event).run(&server).await;

@@ -16,6 +16,30 @@ const BATCH: usize = 500;
 
 /// Fills an empty database; gives back the id of one event.
 pub async fn fill(engine: &Engine, event_count: usize, rsvp_count: usize) -> String {
+    let site = open(engine).await;
+    let now = site.clock.now();
+    let all: Vec<Event> = (0..event_count).map(|number| event(&site, number, now)).collect();
+    let ids: Vec<String> = all.iter().map(|event| event.id.clone()).collect();
+    add_events(&site, &all).await;
+    add_rsvps(&site, &ids, rsvp_count).await;
+    site.db.close().await;
+    ids[ids.len() / 2].clone()
+}
+
+/// Adds an event with this many guests; gives back the path of its organizer's page.
+pub async fn crowd(engine: &Engine, guests: usize) -> String {
+    let site = open(engine).await;
+    let token = Token::generate(&Entropy::seeded(8));
+    let event = Event { organizer_token: token.hash(), ..event(&site, 0, site.clock.now()) };
+    let path = format!("/e/{}/admin/{}", event.id, token.reveal());
+    let id = event.id.clone();
+    add_events(&site, &[event]).await;
+    add_rsvps(&site, &[id], guests).await;
+    site.db.close().await;
+    path
+}
+
+async fn open(engine: &Engine) -> Site {
     let rules = Rules {
         fading: Fading::default(),
         initial_event_score: 100.0,
@@ -25,12 +49,10 @@ pub async fn fill(engine: &Engine, event_count: usize, rsvp_count: usize) -> Str
         max_companions: 5,
         instance_token: hash("none"),
     };
-    let site = openrsvp::app::open(&engine.store(), rules, Clock::system(), Entropy::seeded(7))
-        .await
-        .unwrap();
-    let now = site.clock.now();
-    let all: Vec<Event> = (0..event_count).map(|number| event(&site, number, now)).collect();
-    let ids: Vec<String> = all.iter().map(|event| event.id.clone()).collect();
+    openrsvp::app::open(&engine.store(), rules, Clock::system(), Entropy::system()).await.unwrap()
+}
+
+async fn add_events(site: &Site, all: &[Event]) {
     for batch in all.chunks(BATCH) {
         let (batch, fading) = (batch.to_vec(), site.rules.fading);
         site.db
@@ -45,9 +67,13 @@ pub async fn fill(engine: &Engine, event_count: usize, rsvp_count: usize) -> Str
             .await
             .unwrap();
     }
+}
+
+async fn add_rsvps(site: &Site, ids: &[String], rsvp_count: usize) {
+    let now = site.clock.now();
     for start in (0..rsvp_count).step_by(BATCH) {
         let batch: Vec<Rsvp> = (start..(start + BATCH).min(rsvp_count))
-            .map(|number| rsvp(&site, &ids[number % ids.len()], number, now))
+            .map(|number| rsvp(site, &ids[number % ids.len()], number, now))
             .collect();
         site.db
             .write(move |tx| {
@@ -61,8 +87,6 @@ pub async fn fill(engine: &Engine, event_count: usize, rsvp_count: usize) -> Str
             .await
             .unwrap();
     }
-    site.db.close().await;
-    ids[ids.len() / 2].clone()
 }
 
 fn event(site: &Site, number: usize, now: Timestamp) -> Event {
