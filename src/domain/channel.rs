@@ -2,6 +2,8 @@
 
 use jiff::Timestamp;
 
+use super::text;
+
 /// Longest name, in characters.
 pub const NAME_MAX: usize = 255;
 
@@ -53,6 +55,12 @@ pub struct Channel {
 }
 
 impl Channel {
+    /// Name and slug as they are searched.
+    #[must_use]
+    pub fn search_text(&self) -> String {
+        format!("{}\n{}", text::fold(&self.name), self.slug)
+    }
+
     /// True when everybody may find it.
     #[must_use]
     pub fn is_public(&self) -> bool {

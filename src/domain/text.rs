@@ -81,6 +81,25 @@ pub fn fold(text: &str) -> String {
 }
 
 /// Breaks a line wherever it is shown.
+/// The pattern for `LIKE ... ESCAPE '!'` that fits every folded text in which `query` stands, `%`
+/// and `_` taken as they are; `None` for a query without anything to look for.
+#[must_use]
+pub fn pattern(query: &str) -> Option<String> {
+    let folded = fold(query);
+    if folded.is_empty() {
+        return None;
+    }
+    let mut pattern = String::from("%");
+    for sign in folded.chars() {
+        if matches!(sign, '%' | '_' | '!') {
+            pattern.push('!');
+        }
+        pattern.push(sign);
+    }
+    pattern.push('%');
+    Some(pattern)
+}
+
 fn is_break(c: char) -> bool {
     matches!(c, '\n' | '\r' | '\u{0b}' | '\u{0c}' | '\u{85}' | '\u{2028}' | '\u{2029}')
 }
@@ -133,6 +152,12 @@ mod tests {
         for text in ["a", " é ", "👍\u{fe0f}", "0"] {
             assert!(!is_blank(text), "{text:?}");
         }
+    }
+
+    #[test]
+    fn a_pattern_finds_signs_as_they_stand() {
+        assert_eq!(pattern(" "), None);
+        assert_eq!(pattern("50%_Bär!").as_deref(), Some("%50!%!_bar!!%"));
     }
 
     #[test]

@@ -2,6 +2,8 @@
 
 use jiff::Timestamp;
 
+pub use crate::store::channels::{Order, Search};
+
 use super::error::Noun;
 use super::touches::BOOST_VIEW;
 use super::{Error, Field, FieldError, Site};
@@ -73,6 +75,41 @@ pub(super) async fn join(
     }
     site.touches.channel(&existing.id, BOOST_VIEW);
     Ok(existing)
+}
+
+/// One page of the public channels that were looked for.
+#[derive(Debug, Clone)]
+pub struct Found {
+    /// The channels, each with how many of its listed events lie ahead.
+    pub channels: Vec<(Channel, i64)>,
+    /// How many there are in all.
+    pub total: i64,
+    /// The page's number, from 1.
+    pub page: i64,
+}
+
+/// Longest text that is searched for, in characters; what is longer is cut.
+const QUERY_MAX: usize = 100;
+
+/// Looks for public channels.
+pub async fn find(
+    site: &Site,
+    mut search: Search,
+    page: i64,
+    per_page: i64,
+) -> Result<Found, Error> {
+    search.query = search.query.chars().take(QUERY_MAX).collect();
+    let now = site.clock.now();
+    site.db
+        .read(move |tx| {
+            Box::pin(async move {
+                let total = channels::count_found(tx, &search, now).await?;
+                let (page, slice) = super::pages::slice(page, per_page, total);
+                let channels = channels::find(tx, &search, now, slice).await?;
+                Ok(Found { channels, total, page })
+            })
+        })
+        .await
 }
 
 /// A channel with one page of its events.

@@ -7,6 +7,7 @@ use super::{Error, Site, pages};
 use crate::domain::event::{EventSummary, Viewer};
 use crate::domain::message::Message;
 use crate::domain::rsvp::{Approval, Reply, Rsvp, Tally};
+use crate::domain::text;
 use crate::store::db::Tx;
 use crate::store::events::Slice;
 use crate::store::{messages, rsvps};
@@ -185,7 +186,7 @@ where
 }
 
 fn pattern(query: &str) -> Option<String> {
-    rsvps::pattern_of(&query.chars().take(QUERY_MAX).collect::<String>())
+    text::pattern(&query.chars().take(QUERY_MAX).collect::<String>())
 }
 
 /// A slice of the guests in their order. What was counted tells in which of the groups that share

@@ -110,7 +110,9 @@ impl EventDetails {
         {
             errors.push(FieldError::new(Field::End, "The end must be after the start."));
         }
-        if self.capacity.is_some_and(|capacity| !(1..=CAPACITY_MAX).contains(&capacity)) {
+        if self.capacity.is_some_and(|capacity| !(1..=CAPACITY_MAX).contains(&capacity))
+            && before.is_none_or(|event| event.capacity != self.capacity)
+        {
             let message = format!("The number of places must be between 1 and {CAPACITY_MAX}.");
             errors.push(FieldError::new(Field::Capacity, message));
         }

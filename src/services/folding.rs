@@ -2,22 +2,21 @@
 //! older version beside this one.
 
 use super::{Error, Site};
-use crate::store::rsvps;
+use crate::store::{channels, rsvps};
 
 /// Names folded in one transaction.
 const BATCH: i64 = 500;
 
 /// Folds every name that no search finds yet. Safe to repeat, and to run twice at once.
 pub async fn settle(site: &Site) -> Result<(), Error> {
-    loop {
-        let folded = site
-            .db
-            .write(|tx| {
-                Box::pin(async move { Ok::<_, Error>(rsvps::fold_names(tx, BATCH).await?) })
+    let fold = || {
+        site.db.write(|tx| {
+            Box::pin(async move {
+                let guests = rsvps::fold_names(tx, BATCH).await?;
+                Ok::<_, Error>(guests + channels::fold_names(tx, BATCH).await?)
             })
-            .await?;
-        if folded == 0 {
-            return Ok(());
-        }
-    }
+        })
+    };
+    while fold().await? > 0 {}
+    Ok(())
 }

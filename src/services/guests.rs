@@ -79,6 +79,10 @@ pub async fn decide(
     let reason = reason_of(reason)?;
     act(site, event_id, token, rsvp_id, move |tx, site, event, before| {
         Box::pin(async move {
+            if before.approval == approval && reason.is_none() {
+                // Pressed twice: nothing was decided anew, so there is nothing to record.
+                return Ok(());
+            }
             let mut rsvp = before.clone();
             rsvp.approval = approval;
             let held = capacity::seats(before.reply, before.approval, before.companions);

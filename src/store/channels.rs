@@ -1,18 +1,46 @@
 //! Channels.
 
-use super::db::{Row, StoreError, Tx, Value};
+use super::db::{Query, Row, StoreError, Tx, Value};
 use super::decode::{Place, Reader, micros};
+use super::events::Slice;
 use super::{queries, values};
 use crate::domain::channel::{Channel, Visibility};
+use crate::domain::text;
 use jiff::Timestamp;
+
+// Public channels that hold the words searched for, each with how many of its listed events lie
+// ahead.
+macro_rules! found {
+    ($columns:expr, $tail:expr) => {
+        concat!(
+            "SELECT ",
+            $columns,
+            " FROM channels c WHERE c.visibility = 'public' AND c.search_text LIKE $1 ESCAPE '!'
+            AND ($2 = 0 OR EXISTS (SELECT 1 FROM events e WHERE e.channel_id = c.id
+                AND NOT e.is_private AND e.over_at > $3)) ",
+            $tail
+        )
+    };
+}
+macro_rules! listed {
+    ($order:literal) => {
+        found!(
+            "c.id, c.name, c.slug, c.visibility, c.score, c.scored_at, c.created_at,
+            c.last_used_at, (SELECT COUNT(*) FROM events e WHERE e.channel_id = c.id
+                AND NOT e.is_private AND e.over_at > $3)",
+            concat!("ORDER BY ", $order, " LIMIT $4 OFFSET $5")
+        )
+    };
+}
 
 queries! {
     INSERT = "INSERT INTO channels (id, name, slug, visibility, score, scored_at, created_at,
-            last_used_at, purgeable_at)
-        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
+            last_used_at, purgeable_at, search_text)
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
         ON CONFLICT DO NOTHING";
     UPDATE = "UPDATE channels SET name = $2, slug = $3, visibility = $4, score = $5,
-            scored_at = $6, created_at = $7, last_used_at = $8, purgeable_at = $9
+            scored_at = $6, created_at = $7, last_used_at = $8, purgeable_at = $9,
+            search_text = $10
         WHERE id = $1";
     BY_SLUG = "SELECT id, name, slug, visibility, score, scored_at, created_at, last_used_at
         FROM channels WHERE slug = $1";
@@ -24,6 +52,17 @@ queries! {
     BY_ID_LOCKED = lock "SELECT id, name, slug, visibility, score, scored_at, created_at,
             last_used_at
         FROM channels WHERE id = $1";
+    FOUND_BY_RANK = listed!("c.purgeable_at DESC, c.last_used_at DESC, c.id DESC");
+    FOUND_BY_RANK_UP = listed!("c.purgeable_at, c.last_used_at, c.id");
+    FOUND_BY_NAME = listed!("c.search_text, c.id");
+    FOUND_BY_NAME_DOWN = listed!("c.search_text DESC, c.id DESC");
+    FOUND_BY_USE = listed!("c.last_used_at DESC, c.id DESC");
+    FOUND_BY_USE_UP = listed!("c.last_used_at, c.id");
+    COUNT_FOUND = found!("COUNT(*)", "");
+    LIST_UNFOLDED = lock "SELECT id, name, slug, visibility, score, scored_at, created_at,
+            last_used_at
+        FROM channels WHERE search_text IS NULL ORDER BY id LIMIT $1";
+    SET_SEARCH_TEXT = "UPDATE channels SET search_text = $2 WHERE id = $1";
     LIST_AFTER = lock "SELECT id, name, slug, visibility, score, scored_at, created_at,
             last_used_at
         FROM channels WHERE id > $1 ORDER BY id LIMIT $2";
@@ -69,7 +108,83 @@ fn values_of(channel: &Channel, purgeable_at: Timestamp) -> Vec<Value> {
         micros(channel.created_at),
         micros(channel.last_used_at),
         micros(purgeable_at),
+        channel.search_text(),
     ]
+}
+
+/// Which public channels are looked for, and in which order.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Search {
+    /// Words that name or slug hold; blank finds all.
+    pub query: String,
+    /// Only those with a listed event ahead.
+    pub has_upcoming: bool,
+    /// The order.
+    pub order: Order,
+    /// The other way round.
+    pub is_inverted: bool,
+}
+
+/// An order of channels.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Order {
+    /// What is looked at most, first.
+    #[default]
+    Rank,
+    /// By name, A first.
+    Name,
+    /// What was used last, first.
+    Recent,
+}
+
+impl Search {
+    fn statement(&self) -> &'static Query {
+        match (self.order, self.is_inverted) {
+            (Order::Rank, false) => &FOUND_BY_RANK,
+            (Order::Rank, true) => &FOUND_BY_RANK_UP,
+            (Order::Name, false) => &FOUND_BY_NAME,
+            (Order::Name, true) => &FOUND_BY_NAME_DOWN,
+            (Order::Recent, false) => &FOUND_BY_USE,
+            (Order::Recent, true) => &FOUND_BY_USE_UP,
+        }
+    }
+
+    fn values(&self, now: Timestamp) -> Vec<Value> {
+        let pattern = text::pattern(&self.query).unwrap_or_else(|| "%".to_owned());
+        values![pattern, i64::from(self.has_upcoming), micros(now)]
+    }
+}
+
+/// A slice of the public channels found, each with how many of its listed events lie ahead.
+pub async fn find(
+    tx: &mut Tx,
+    search: &Search,
+    now: Timestamp,
+    slice: Slice,
+) -> Result<Vec<(Channel, i64)>, StoreError> {
+    let mut values = search.values(now);
+    values.extend(values![slice.limit, slice.offset]);
+    let row = |row: &Row| {
+        let mut reader = Reader::new(row, "channels");
+        Ok((decode(&mut reader)?, reader.get()?))
+    };
+    tx.all(search.statement(), values).await?.iter().map(row).collect()
+}
+
+/// How many public channels are found.
+pub async fn count_found(tx: &mut Tx, search: &Search, now: Timestamp) -> Result<i64, StoreError> {
+    tx.one(&COUNT_FOUND, search.values(now)).await?.map_or(Ok(0), |row| row.get(0))
+}
+
+/// Folds the names of up to `limit` channels that no search finds yet; tells how many.
+pub async fn fold_names(tx: &mut Tx, limit: i64) -> Result<usize, StoreError> {
+    let rows = tx.all(&LIST_UNFOLDED, values![limit]).await?;
+    for channel in rows.iter().map(from_row) {
+        let channel = channel?;
+        let values = values![channel.id.as_str(), channel.search_text()];
+        tx.execute(&SET_SEARCH_TEXT, values).await?;
+    }
+    Ok(rows.len())
 }
 
 /// Adds a channel that, without events, may be purged from `purgeable_at` on; `false` when its id

@@ -148,7 +148,7 @@ pub async fn list_all(tx: &mut Tx, event_id: &str) -> Result<Vec<Rsvp>, StoreErr
 }
 
 /// A part of the answers that share an approval and a reply, oldest first; with `pattern` (see
-/// [`pattern_of`]) only those whose name it fits.
+/// [`pattern`](crate::domain::text::pattern)) only those whose name it fits.
 pub async fn list_slice(
     tx: &mut Tx,
     event_id: &str,
@@ -166,26 +166,6 @@ pub async fn list_slice(
         }
     };
     rows.iter().map(from_row).collect()
-}
-
-/// The pattern that fits every name in which `query` stands, whatever the case; `None` for a query
-/// that looks for nothing.
-#[must_use]
-pub fn pattern_of(query: &str) -> Option<String> {
-    let folded = fold(query);
-    if folded.is_empty() {
-        return None;
-    }
-    let mut pattern = String::with_capacity(folded.len() + 2);
-    pattern.push('%');
-    for sign in folded.chars() {
-        if matches!(sign, '%' | '_' | '!') {
-            pattern.push('!');
-        }
-        pattern.push(sign);
-    }
-    pattern.push('%');
-    Some(pattern)
 }
 
 /// Folds up to `limit` names that no search finds yet; answers with how many there were.

@@ -76,6 +76,7 @@ fn page_routes() -> Router {
         .push(at(&below(host, "delete")).post(organizer::delete_event).done())
         .push(at(&below(host, "messages")).post(organizer::create_message).done())
         .push(at(&below(host, "rsvp/{rsvp_id}/{action}")).post(guests::act_on_guest).done())
+        .push(at("channels/discover").get(lists::show_channels).done())
         .push(at("channel/{slug}").get(lists::show_channel).done())
         .push(at("channel/p/{slug}").get(lists::show_private_channel).done())
         .push(at("admin/{root}").get(lists::show_all_events).done())
@@ -108,6 +109,7 @@ fn api_routes() -> Router {
         .push(at(&below("rsvps/self/messages")).post(rsvps::create_own_message).done())
         .push(at(&below("rsvps/{rsvp_id}")).delete(guests::delete_rsvp).done())
         .push(organizer_routes("api/v1/events/{event_id}"))
+        .push(at("api/v1/channels").get(channels::list_channels).done())
         .push(at("api/v1/channels/{slug}").get(channels::get_channel).done())
         // The original answers these without the prefix too.
         .push(organizer_routes("events/{event_id}"))

@@ -20,8 +20,9 @@ faded_events!(SLIM, "100000", "2");
 
 query!(
     CHANNELS,
-    "INSERT INTO channels SELECT 'c' || id, id, id, 'public', 9.0, 1, 1, 1, 9000000000000000
-        FROM events"
+    "INSERT INTO channels (id, name, slug, visibility, score, scored_at, created_at, last_used_at,
+            purgeable_at)
+        SELECT 'c' || id, id, id, 'public', 9.0, 1, 1, 1, 9000000000000000 FROM events"
 );
 query!(EVENTS, "SELECT CAST(COUNT(*) AS BIGINT) FROM events");
 query!(

@@ -5,6 +5,7 @@
 mod support;
 
 mod capacity;
+mod channels;
 mod cli;
 mod conformance;
 mod decay;

@@ -74,7 +74,11 @@ async fn postgres_columns(connection: &mut PgConnection) -> Columns {
 /// The indexes as columns in order; how they are called says nothing.
 fn without_names(definition: &str) -> String {
     let columns = definition.split_once('(').expect("columns").1;
-    columns.replace([' ', '(', ')'], "").replace("USINGbtree", "").to_uppercase()
+    columns
+        .replace([' ', '(', ')'], "")
+        .replace("USINGbtree", "")
+        .replace("::text", "")
+        .to_uppercase()
 }
 
 #[tokio::test]

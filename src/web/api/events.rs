@@ -22,7 +22,7 @@ use crate::web::client::ClientInfo;
 use crate::web::error::{DetailBody, Problem};
 
 /// Most events a page.
-const PER_PAGE_MAX: i64 = 50;
+pub(super) const PER_PAGE_MAX: i64 = 50;
 
 /// An event as it is made. Times: ISO 8601; without an offset they are meant in `timezone`, else
 /// shifted by `timezone_offset_minutes`, else UTC.

@@ -4,14 +4,16 @@ use salvo::{Depot, Request, Response, handler};
 
 use super::rendered::Page;
 use super::{page_number, render, rendered, see_other, show, show_html};
-use crate::domain::channel::Visibility;
+use crate::domain::channel::{Channel, Visibility};
 use crate::domain::event::{EventSummary, Viewer};
+use crate::services::channels::{Order, Search};
 use crate::services::{channels, events};
 use crate::web::api::{path_param, site};
 use crate::web::client::ClientInfo;
 use crate::web::error::Problem;
-use crate::web::text::counted;
+use crate::web::text::{counted, relative};
 use crate::web::views::channel::ChannelPage;
+use crate::web::views::discover::{Asked, ChannelCard, ChannelList, DiscoverPage};
 use crate::web::views::home::HomePage;
 use crate::web::views::owner::{OwnerPage, OwnerRow};
 
@@ -36,7 +38,11 @@ pub async fn show_home(
         let upcoming = &home.upcoming;
         let page = HomePage {
             upcoming: upcoming.events.iter().map(|summary| show::card(summary, now)).collect(),
-            past: home.recent.iter().map(|summary| show::card(summary, now)).collect(),
+            past: if upcoming.page == 1 {
+                home.recent.iter().map(|summary| show::card(summary, now)).collect()
+            } else {
+                Vec::new()
+            },
             pages: show::pages("/", upcoming.page, per_page, upcoming.total),
         };
         Page::render(&page, None)
@@ -44,6 +50,78 @@ pub async fn show_home(
     let page = rendered(depot)?.page(address, site, make).await?;
     show_html(response, page.html);
     Ok(())
+}
+
+/// Channels of a page.
+const CHANNELS: i64 = 50;
+
+/// Shows the public channels, those looked for; to a page that asks for it, the list alone.
+#[handler]
+pub async fn show_channels(
+    request: &mut Request,
+    response: &mut Response,
+    depot: &mut Depot,
+) -> Result<(), Problem> {
+    let site = site(depot)?;
+    let word = |name: &str| request.query::<String>(name).unwrap_or_default();
+    let is_on = |name: &str| matches!(word(name).as_str(), "1" | "true" | "on" | "yes");
+    let (sort, order) = match word("sort").as_str() {
+        "name" => ("name", Order::Name),
+        "recent" => ("recent", Order::Recent),
+        _ => ("rank", Order::Rank),
+    };
+    let asked = Asked {
+        query: word("q").trim().to_owned(),
+        sort: sort.to_owned(),
+        is_inverted: is_on("invert"),
+        has_upcoming: is_on("has_upcoming"),
+    };
+    let search = Search {
+        query: asked.query.clone(),
+        has_upcoming: asked.has_upcoming,
+        order,
+        is_inverted: asked.is_inverted,
+    };
+    let found = channels::find(site, search, page_number(request), CHANNELS).await?;
+    let now = site.clock.now();
+    let list = ChannelList {
+        channels: found.channels.iter().map(|found| channel_card(found, now)).collect(),
+        total: counted(found.total, "channel"),
+        pages: show::pages(&address_of(&asked), found.page, CHANNELS, found.total),
+        asked: asked.clone(),
+    };
+    if request.headers().contains_key("hx-request") {
+        return render(response, &list);
+    }
+    render(response, &DiscoverPage { asked, list })
+}
+
+fn channel_card((channel, ahead): &(Channel, i64), now: jiff::Timestamp) -> ChannelCard {
+    ChannelCard {
+        href: channel.path(),
+        name: channel.name.clone(),
+        ahead: if *ahead > 0 {
+            format!("{} ahead", counted(*ahead, "event"))
+        } else {
+            String::new()
+        },
+        used: format!("used {}", relative(channel.last_used_at, now)),
+    }
+}
+
+/// The address that asks for the same again.
+fn address_of(asked: &Asked) -> String {
+    let mut query = url::form_urlencoded::Serializer::new(String::new());
+    query.append_pair("sort", &asked.sort);
+    if !asked.query.is_empty() {
+        query.append_pair("q", &asked.query);
+    }
+    for (name, is_on) in [("invert", asked.is_inverted), ("has_upcoming", asked.has_upcoming)] {
+        if is_on {
+            query.append_pair(name, "true");
+        }
+    }
+    format!("/channels/discover?{}", query.finish())
 }
 
 /// Shows a public channel.

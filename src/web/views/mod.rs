@@ -6,6 +6,7 @@ pub mod api;
 pub mod channel;
 pub mod create;
 pub mod deleted;
+pub mod discover;
 pub mod error;
 pub mod event;
 pub mod forms;

@@ -1,0 +1,121 @@
+//! Channels: found, listed, and kept to those who know them.
+
+use jiff::SignedDuration;
+use openrsvp::store::db::Query;
+use reqwest::{Method, StatusCode};
+use serde_json::{Value, json};
+
+use crate::support::rows::{change, query};
+use crate::support::{Answer, TestApp, on_both};
+
+query!(UNFOLD, "UPDATE channels SET search_text = NULL");
+
+async fn channel(app: &TestApp, name: &str, visibility: &str, start: &str) {
+    let body =
+        json!({ "channel_name": name, "channel_visibility": visibility, "start_time": start });
+    app.event(body).await;
+}
+
+async fn found(app: &TestApp, query: &str) -> Vec<String> {
+    let answer = app.get(&format!("/api/v1/channels?{query}"), "").await.expect(StatusCode::OK);
+    let name = |channel: &Value| channel["name"].as_str().expect("a name").to_owned();
+    answer["channels"].as_array().expect("a list").iter().map(name).collect()
+}
+
+/// The names on the page, in their order.
+async fn shown(app: &TestApp, query: &str) -> Vec<String> {
+    let page = app.get(&format!("/channels/discover?{query}"), "").await;
+    assert_eq!(page.status, StatusCode::OK, "{}", page.text);
+    let document = scraper::Html::parse_document(&page.text);
+    let names = scraper::Selector::parse(".channel-card strong").expect("a selector");
+    document.select(&names).map(|name| name.text().collect()).collect()
+}
+
+on_both! {
+    async fn search_is_literal_and_knows_letters(app: &TestApp) {
+        for name in ["100% Straße", "Übungsraum", "Plain room", "Under_score"] {
+            channel(app, name, "public", "2026-06-13T17:00:00").await;
+        }
+        assert_eq!(found(app, "q=%25").await, ["100% Straße"]);
+        assert_eq!(found(app, "q=_").await, ["Under_score"]);
+        assert_eq!(found(app, "q=STRASSE").await, ["100% Straße"]);
+        assert_eq!(found(app, "q=%C3%BCBUNG").await, ["Übungsraum"]);
+        assert_eq!(found(app, "q=ubungsraum").await, ["Übungsraum"], "by slug, or without the dots");
+        assert_eq!(found(app, "q=ROOM").await, ["Plain room"]);
+        assert_eq!(found(app, "q=nothing").await, [""; 0]);
+        assert_eq!(found(app, "q=").await.len(), 4);
+        let long = "x".repeat(5_000);
+        assert_eq!(found(app, &format!("q={long}")).await, [""; 0]);
+    }
+
+    async fn the_page_sorts_and_narrows(app: &TestApp) {
+        channel(app, "Beta", "public", "2026-06-13T17:00:00").await;
+        app.clock.advance(SignedDuration::from_hours(1));
+        channel(app, "alpha", "public", "2020-06-13T17:00:00").await;
+        app.clock.advance(SignedDuration::from_hours(1));
+        channel(app, "Gamma", "public", "2026-06-14T17:00:00").await;
+        assert_eq!(shown(app, "").await, ["Gamma", "alpha", "Beta"]);
+        assert_eq!(shown(app, "sort=name").await, ["alpha", "Beta", "Gamma"]);
+        assert_eq!(shown(app, "sort=name&invert=true").await, ["Gamma", "Beta", "alpha"]);
+        assert_eq!(shown(app, "sort=recent").await, ["Gamma", "alpha", "Beta"]);
+        assert_eq!(shown(app, "sort=recent&invert=1").await, ["Beta", "alpha", "Gamma"]);
+        assert_eq!(shown(app, "invert=on").await, ["Beta", "alpha", "Gamma"]);
+        assert_eq!(shown(app, "has_upcoming=true").await, ["Gamma", "Beta"]);
+        assert_eq!(shown(app, "sort=nonsense&q=ALPHA&page=99").await, ["alpha"]);
+    }
+
+    async fn private_channels_are_found_by_nobody(app: &TestApp) {
+        channel(app, "Secret garden", "private", "2026-06-13T17:00:00").await;
+        assert!(found(app, "").await.is_empty() && found(app, "q=secret").await.is_empty());
+        for query in ["", "q=secret", "sort=name", "has_upcoming=true"] {
+            let page = app.get(&format!("/channels/discover?{query}"), "").await;
+            assert!(!page.text.to_lowercase().contains("secret garden"), "{query}");
+        }
+        let public = app.get("/channel/secret-garden", "").await;
+        let missing = app.get("/channel/no-such-garden", "").await;
+        assert_eq!((public.status, &public.text), (StatusCode::NOT_FOUND, &missing.text));
+        assert_eq!(app.get("/channel/p/secret-garden", "").await.status, StatusCode::OK);
+        // The jump from the front page tells nothing either.
+        for slug in ["secret-garden", "no-such-garden"] {
+            let jump = app.get(&format!("/?channel={slug}"), "").await;
+            assert_eq!(jump.header("location"), format!("/channel/{slug}"));
+        }
+    }
+
+    async fn a_page_of_the_list(app: &TestApp) {
+        for number in 0..53 {
+            channel(app, &format!("Channel {number:02}"), "public", "2026-06-13T17:00:00").await;
+        }
+        assert_eq!(shown(app, "sort=name").await.len(), 50);
+        assert_eq!(shown(app, "sort=name&page=2").await, ["Channel 50", "Channel 51", "Channel 52"]);
+        let page = app.get("/channels/discover?sort=name&q=channel&has_upcoming=1", "").await;
+        assert!(page.text.contains("q=channel&#38;has_upcoming=true&#38;page=2"), "{}", page.text);
+
+        let list = app.get("/api/v1/channels?q=channel", "").await.expect(StatusCode::OK);
+        assert_eq!(list["pagination"], json!({
+            "page": 1, "per_page": 25, "total_pages": 3, "total_events": 53, "has_prev": false,
+            "has_next": true, "prev_page": null, "next_page": 2, "query": "channel",
+        }));
+        let mut keys: Vec<_> = list["channels"][0].as_object().expect("an object").keys().collect();
+        keys.sort();
+        assert_eq!(keys, ["created_at", "id", "last_used_at", "name", "score", "slug", "visibility"]);
+        assert_eq!(found(app, "page=99").await.len(), 3);
+        assert_eq!(app.get("/api/v1/channels?page=0", "").await.status, StatusCode::UNPROCESSABLE_ENTITY);
+    }
+
+    async fn a_fragment_is_the_list_alone(app: &TestApp) {
+        channel(app, "Garden", "public", "2026-06-13T17:00:00").await;
+        let request = app.request(Method::GET, "/channels/discover?q=gar").header("hx-request", "true");
+        let answer = Answer::of(request.send().await.expect("an answer")).await;
+        assert!(answer.text.contains("Garden") && !answer.text.contains("<html"), "{}", answer.text);
+        assert!(answer.text.trim_start().starts_with("<div id=\"channels\">"));
+    }
+
+    async fn names_of_older_versions_are_folded_at_the_start(app: &TestApp) {
+        channel(app, "Garden", "public", "2026-06-13T17:00:00").await;
+        change(&app.running().site.db, &UNFOLD).await;
+        assert!(found(app, "q=garden").await.is_empty());
+        openrsvp::services::folding::settle(&app.running().site).await.expect("folded");
+        assert_eq!(found(app, "q=garden").await, ["Garden"]);
+    }
+}
