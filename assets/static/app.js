@@ -37,23 +37,39 @@
     } catch { /* An unknown zone: the event's own time stands alone. */ }
   });
 
+  const copy = async (field) => {
+    const done = document.querySelector(`[data-copied="${field.id}"]`);
+    field.select();
+    let copied = false;
+    try {
+      await navigator.clipboard.writeText(field.value);
+      copied = true;
+    } catch {
+      copied = document.execCommand("copy");
+    }
+    if (done) done.textContent = copied ? "Copied" : "Press and hold the link to copy it";
+  };
   // Links to keep, also those that come later.
   const keepLinks = (root) => {
     all("button[data-copy]", (button) => {
       const field = document.getElementById(button.dataset.copy);
-      const done = document.querySelector(`[data-copied="${button.dataset.copy}"]`);
       if (!field) return;
       button.hidden = false;
+      button.addEventListener("click", () => copy(field));
+    }, root);
+    // The system's own way to share, where there is one; copying stays beside it.
+    all("button[data-share]", (button) => {
+      const field = document.getElementById(button.dataset.share);
+      if (!field || !navigator.share) return;
+      button.hidden = false;
       button.addEventListener("click", async () => {
-        field.select();
-        let copied = false;
+        const what = { url: field.value };
+        if (button.dataset.title) what.title = button.dataset.title;
         try {
-          await navigator.clipboard.writeText(field.value);
-          copied = true;
-        } catch {
-          copied = document.execCommand("copy");
+          await navigator.share(what);
+        } catch (error) {
+          if (error?.name !== "AbortError") copy(field);
         }
-        if (done) done.textContent = copied ? "Copied" : "Press and hold the link to copy it";
       });
     }, root);
     all(".keep-url", (field) => field.addEventListener("focus", () => field.select()), root);
@@ -187,6 +203,154 @@
   if (jump && answer && "IntersectionObserver" in window) {
     new IntersectionObserver(([entry]) => { jump.hidden = entry.isIntersecting; }).observe(answer);
   }
+
+  // Links that the reader asked this device to keep, in the form that OpenRSVP 0.16 kept them in:
+  // what it left here goes on.
+  const KEYS = "openrsvp-keys";
+  const readKept = () => {
+    try {
+      const events = JSON.parse(localStorage.getItem(KEYS))?.events;
+      return events && typeof events === "object" ? events : {};
+    } catch { return {}; }
+  };
+  const writeKept = (events) => {
+    try { localStorage.setItem(KEYS, JSON.stringify({ events })); return true; } catch { return false; }
+  };
+  const tokenOf = (entry, kind) => (kind === "admin" ? entry?.adminToken : entry?.rsvp?.token) || "";
+  const pathOf = (id, kind, token) => ["/e", id, kind, token].map((part, at) => (at ? encodeURIComponent(part) : part)).join("/");
+  const parsePath = (path) => {
+    const [, e, id, kind, token] = path.split("/");
+    return e === "e" && token ? { id, kind, token } : null;
+  };
+  const keep = ({ id, kind, token }, { title, when, start }) => {
+    const events = readKept();
+    const entry = { ...events[id], title, when, start };
+    if (kind === "admin") entry.adminToken = token; else entry.rsvp = { ...entry.rsvp, token };
+    events[id] = entry;
+    return writeKept(events);
+  };
+  const forget = (id, kind) => {
+    const events = readKept();
+    if (!events[id]) return;
+    delete events[id][kind === "admin" ? "adminToken" : "rsvp"];
+    if (!events[id].adminToken && !events[id].rsvp) delete events[id];
+    writeKept(events);
+  };
+
+  all("[data-remember]", (place) => {
+    const link = parsePath(place.dataset.path);
+    if (!link) return;
+    const button = place.querySelector("[data-toggle]");
+    const said = place.querySelector("[data-kept]");
+    const isKept = () => tokenOf(readKept()[link.id], link.kind) === link.token;
+    const show = () => { button.textContent = isKept() ? "Forget on this device" : "Remember on this device"; };
+    if (isKept()) keep(link, place.dataset);
+    show();
+    place.hidden = false;
+    button.addEventListener("click", () => {
+      if (isKept()) {
+        forget(link.id, link.kind);
+        said.textContent = "Forgotten";
+      } else {
+        said.textContent = keep(link, place.dataset) ? "Remembered" : "This browser keeps nothing. Copy the link.";
+      }
+      show();
+    });
+  });
+
+  // What was deleted needs no remembering.
+  if (document.querySelector("[data-deleted]")) {
+    const gone = parsePath(location.pathname);
+    if (gone) for (const kind of gone.kind === "admin" ? ["admin", "rsvp"] : ["rsvp"]) forget(gone.id, kind);
+  }
+
+  // The public page leads back to what this device knows of it.
+  all("[data-own-links]", (place) => {
+    const id = place.dataset.ownLinks.split("/")[2];
+    const entry = readKept()[id];
+    for (const [kind, words] of [["rsvp", "Open your answer"], ["admin", "Open the host’s page"]]) {
+      const token = tokenOf(entry, kind);
+      if (!token) continue;
+      const link = document.createElement("a");
+      link.href = pathOf(id, kind, token);
+      link.textContent = words;
+      place.append(link);
+      place.hidden = false;
+    }
+  });
+
+  all("[data-kept-list]", (place) => {
+    const kind = place.dataset.keptList;
+    const list = place.querySelector("ul");
+    const forgetAll = place.querySelector("[data-forget-all]");
+    const said = place.querySelector("[data-said]");
+    const row = (id, entry) => {
+      const item = document.createElement("li");
+      const what = document.createElement("span");
+      const link = document.createElement("a");
+      const when = document.createElement("small");
+      const button = document.createElement("button");
+      what.className = "kept-what";
+      link.href = pathOf(id, kind, tokenOf(entry, kind));
+      link.dir = "auto";
+      link.textContent = entry.title || "An event";
+      when.textContent = entry.when || "";
+      what.append(link, when);
+      button.type = "button";
+      button.className = "button is-small";
+      button.textContent = "Forget";
+      button.setAttribute("aria-label", `Forget ${link.textContent}`);
+      button.addEventListener("click", () => { forget(id, kind); said.textContent = "Forgotten"; fill(); });
+      item.append(what, button);
+      // Version 0.16 kept no titles.
+      if (!entry.title) fetch(`/api/v1/events/${encodeURIComponent(id)}`).then(async (answer) => {
+        link.textContent = answer.ok ? (await answer.json()).event.title : "An event that is gone";
+      }).catch(() => {});
+      return item;
+    };
+    const fill = () => {
+      const entries = Object.entries(readKept()).filter(([, entry]) => tokenOf(entry, kind));
+      entries.sort(([, a], [, b]) => (b.start || "").localeCompare(a.start || ""));
+      list.replaceChildren(...entries.map(([id, entry]) => row(id, entry)));
+      all("[data-none]", (none) => { none.hidden = entries.length > 0; }, place);
+      forgetAll.hidden = entries.length < 2;
+      return entries;
+    };
+    forgetAll.addEventListener("click", () => {
+      if (!confirm("Forget all of these links on this device?")) return;
+      fill().forEach(([id]) => forget(id, kind));
+      said.textContent = "Forgotten";
+      fill();
+    });
+    place.hidden = false;
+    fill();
+  });
+
+  // The colours that the reader chose, kept on this device; theme.js puts them on before painting.
+  all("[data-look]", (place) => {
+    const root = document.documentElement;
+    const select = place.querySelector("select");
+    const bars = [...document.querySelectorAll("meta[name=theme-color]")].map((bar) => [bar, bar.content]);
+    const paint = () => {
+      const paper = root.dataset.theme && getComputedStyle(root).getPropertyValue("--paper").trim();
+      bars.forEach(([bar, own]) => { bar.content = paper || own; });
+      select.value = root.dataset.theme || "";
+    };
+    const put = (theme) => {
+      if (theme) root.dataset.theme = theme; else delete root.dataset.theme;
+      paint();
+    };
+    select.addEventListener("change", () => {
+      put(select.value);
+      try {
+        if (select.value) localStorage.setItem("openrsvp-theme", select.value);
+        else localStorage.removeItem("openrsvp-theme");
+      } catch { /* It holds for this page alone. */ }
+    });
+    addEventListener("storage", (event) => { if (event.key === "openrsvp-theme") put(event.newValue); });
+    paint();
+    place.hidden = false;
+  });
 
   document.querySelector("[data-focus]")?.focus();
 })();

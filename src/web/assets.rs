@@ -132,7 +132,7 @@ mod tests {
 
     #[test]
     fn knows_each_file_of_the_site() {
-        for name in SITE_FILES.iter().chain(&["app.css", "app.js"]) {
+        for name in SITE_FILES.iter().chain(&["app.css", "app.js", "theme.js"]) {
             let path = asset(name);
             assert!(Files::get(path.trim_start_matches("/static/")).is_some(), "{name} is missing");
         }

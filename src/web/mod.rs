@@ -7,6 +7,7 @@ pub mod client;
 pub mod error;
 pub mod ops;
 pub mod pages;
+pub mod qr;
 mod route;
 pub mod text;
 pub mod views;
@@ -49,7 +50,7 @@ fn compression() -> Compression {
 }
 
 fn page_routes() -> Router {
-    use pages::{answers, events, guests, lists, organizer};
+    use pages::{answers, events, guests, kept, lists, organizer};
     let own = "e/{event_id}/rsvp/{token}";
     let host = "e/{event_id}/admin/{token}";
     let below = |base: &str, path: &str| format!("{base}/{path}");
@@ -58,6 +59,9 @@ fn page_routes() -> Router {
         .push(at("static/{name}").get(assets::static_asset).done())
         .append(&mut files)
         .push(at("").get(lists::show_home).done())
+        .push(at("help").get(kept::show_help).done())
+        .push(at("my-events").get(kept::show_own_events).done())
+        .push(at("my-rsvps").get(kept::show_own_answers).done())
         .push(at("event/create").get(events::show_create_form).done())
         .push(at("events").post(events::create_event).done())
         .push(at("e/{event_id}").get(events::show_event).done())

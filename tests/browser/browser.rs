@@ -122,6 +122,18 @@ impl Browser {
         }
     }
 
+    /// Runs a script before those of every page from now on.
+    pub async fn before_pages(&self, script: &str) {
+        let script = json!({ "source": script });
+        let command = DevTools("Page.addScriptToEvaluateOnNewDocument", script);
+        self.page.issue_cmd(command).await.expect("the browser obeys");
+    }
+
+    /// What a script gives back.
+    pub async fn script(&self, script: &str) -> Value {
+        self.page.execute(script, Vec::new()).await.expect("the script runs")
+    }
+
     /// Ends it, and looks for complaints of its pages and for requests to others.
     pub async fn close(mut self) {
         crate::watch::assert_quiet(&self).await;

@@ -9,6 +9,7 @@ mod support;
 
 mod axe;
 mod browser;
+mod device;
 mod host;
 mod journey;
 mod keyboard;

@@ -4,6 +4,7 @@
 
 mod support;
 
+mod calendar;
 mod capacity;
 mod channels;
 mod cli;
@@ -18,11 +19,15 @@ mod jobs;
 mod kill;
 mod layers;
 mod licences;
+mod looks;
+mod markdown;
 mod messages;
 mod organizer;
 mod pages;
 mod rsvps;
 mod scheduler;
 mod schema;
+mod sharing;
 mod store;
 mod vacuum;
+mod zones;

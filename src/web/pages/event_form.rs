@@ -161,3 +161,6 @@ fn channel(form: &EventForm, before: Option<&EventDetails>) -> Option<ChannelCho
     kept.filter(|kept| clean_line(&kept.name) == typed.name && kept.visibility == typed.visibility)
         .or(Some(typed))
 }
+
+#[cfg(test)]
+mod tests;

@@ -3,7 +3,9 @@
 use salvo::{Depot, Request, Response, handler};
 
 use super::rendered::Page;
-use super::{event_form, for_form, form_fields, render, rendered, see_other, show, show_html};
+use super::{
+    event_form, for_form, form_fields, render, rendered, see_other, sharing, show, show_html,
+};
 use crate::domain::event::Viewer;
 use crate::domain::rsvp::{Approval, Reply, Rsvp};
 use crate::services::Site;
@@ -16,6 +18,7 @@ use crate::web::views::answer::AnswerPage;
 use crate::web::views::create::CreatePage;
 use crate::web::views::event::{EventPage, GuestName, WhoComes};
 use crate::web::views::forms::{AnswerForm, EventForm};
+use crate::web::views::parts::KeepLink;
 
 /// Most guests that the page of an event names.
 pub(super) const NAMES: i64 = 200;
@@ -106,9 +109,13 @@ pub(super) fn event_page(
 ) -> EventPage {
     let (summary, now) = (&view.summary, site.clock.now());
     let facts = show::facts(summary, Viewer::Public, now);
+    let url = client.absolute(&facts.href);
+    let image_url = client.absolute("/icon-512.png");
     EventPage {
-        preview: show::preview(summary, &facts),
-        public_url: client.absolute(&facts.href),
+        preview: sharing::preview(summary, &facts),
+        json_ld: sharing::json_ld(summary, &facts, &url, &image_url),
+        share: KeepLink::new("share-link", "Copy the link", &url).shared_as(&facts.title),
+        image_url,
         answer: show::answer_block(summary, &site.rules, form, now),
         description_html: summary.event.description.as_deref().map(markdown).unwrap_or_default(),
         who: who_comes(view),

@@ -5,9 +5,11 @@ pub mod docs;
 pub mod event_form;
 pub mod events;
 pub mod guests;
+pub mod kept;
 pub mod lists;
 pub mod organizer;
 pub(super) mod rendered;
+mod sharing;
 mod show;
 
 use std::collections::HashMap;

@@ -3,7 +3,6 @@
 use jiff::Timestamp;
 
 use crate::domain::event::{Event, EventSummary, Viewer};
-use crate::domain::markdown;
 use crate::domain::message::{Message, MessageKind};
 use crate::domain::rsvp::{Reply, Rsvp};
 use crate::services::Rules;
@@ -13,9 +12,6 @@ use crate::web::views::forms::AnswerForm;
 use crate::web::views::parts::{
     AnswerBlock, EventCard, EventFacts, Link, MessageView, Openness, Pages,
 };
-
-/// Longest line in a preview of a page, in characters.
-const PREVIEW_MAX: usize = 200;
 
 /// What heads each page about one event.
 pub(super) fn facts(summary: &EventSummary, viewer: Viewer, now: Timestamp) -> EventFacts {
@@ -135,24 +131,6 @@ fn kind(kind: MessageKind) -> &'static str {
             "Record"
         }
         MessageKind::EventUpdate | MessageKind::UserNote | MessageKind::AdminMessage => "",
-    }
-}
-
-/// One line about an event for previews of its page: nothing that the page hides.
-pub(super) fn preview(summary: &EventSummary, facts: &EventFacts) -> String {
-    let about = summary.event.description.as_deref().map(markdown::to_plain).unwrap_or_default();
-    let place = facts.location.as_deref().unwrap_or_default();
-    let parts = [facts.when.date_line.as_str(), place, about.as_str()];
-    let line = parts
-        .iter()
-        .flat_map(|part| part.lines())
-        .map(str::trim)
-        .filter(|part| !part.is_empty())
-        .collect::<Vec<_>>()
-        .join(" · ");
-    match line.char_indices().nth(PREVIEW_MAX) {
-        Some((end, _)) => format!("{}…", line[..end].trim_end()),
-        None => line,
     }
 }
 

@@ -3,7 +3,7 @@
 use askama::Template;
 
 use super::super::text::people;
-use super::parts::{AnswerBlock, EventFacts, KeepLink, Openness};
+use super::parts::{AnswerBlock, EventFacts, KeepLink, KeptLink, Openness};
 use crate::domain::rsvp::{Approval, Reply};
 
 /// The form alone.
@@ -80,6 +80,13 @@ pub struct AnsweredPage {
     pub link: KeepLink,
     /// Where the answer is changed.
     pub manage_href: String,
+}
+
+impl AnsweredPage {
+    fn kept(&self) -> KeptLink {
+        let path = self.manage_href.find("/e/").map_or("", |at| &self.manage_href[at..]);
+        KeptLink::guest(path, &self.facts)
+    }
 }
 
 #[cfg(test)]

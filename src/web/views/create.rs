@@ -4,7 +4,7 @@ use askama::Template;
 
 use super::super::text::When;
 use super::forms::EventForm;
-use super::parts::KeepLink;
+use super::parts::{KeepLink, KeptLink};
 
 /// The form that makes an event.
 #[derive(Debug, Clone, Default, Template)]
@@ -40,11 +40,17 @@ impl CreatedPage {
         Self {
             title: title.to_owned(),
             when,
-            share: KeepLink::new("share-link", "Copy the guests’ link", public_url),
+            share: KeepLink::new("share-link", "Copy the guests’ link", public_url)
+                .shared_as(title),
             key: KeepLink::new("host-link", "Copy your link", host_url),
             public_href: public_url.to_owned(),
             host_href: host_url.to_owned(),
         }
+    }
+
+    fn kept(&self) -> KeptLink {
+        let path = self.host_href.find("/e/").map_or("", |at| &self.host_href[at..]);
+        KeptLink::host(path, &self.title, &self.when)
     }
 }
 

@@ -2,7 +2,7 @@
 
 use askama::Template;
 
-use super::parts::{AnswerBlock, EventFacts, MessageView, Openness};
+use super::parts::{AnswerBlock, EventFacts, KeepLink, MessageView, Openness};
 
 /// Somebody who comes, or may.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -48,8 +48,12 @@ pub struct EventPage {
     pub who: WhoComes,
     /// Announcements, newest first.
     pub announcements: Vec<MessageView>,
-    /// The whole public address, for sharing and for previews; blank is none.
-    pub public_url: String,
+    /// The public link, for sharing and for previews.
+    pub share: KeepLink,
+    /// The whole address of the picture in previews; blank is none.
+    pub image_url: String,
+    /// The event for programs: JSON that may stand inside a script element; blank is none.
+    pub json_ld: String,
     /// One line for previews of the page; blank is none.
     pub preview: String,
 }
@@ -89,7 +93,14 @@ pub(crate) mod tests {
                 places: "of 17 places".to_owned(),
             },
             announcements: vec![message("The host", "It may rain: we have a tent now.")],
-            public_url: "https://rsvp.example.org/e/1b4e28ba".to_owned(),
+            share: KeepLink::new(
+                "share-link",
+                "Copy the link",
+                "https://rsvp.example.org/e/1b4e28ba",
+            )
+            .shared_as("Midsummer dinner in the garden"),
+            image_url: "https://rsvp.example.org/icon-512.png".to_owned(),
+            json_ld: r#"{"@type":"Event"}"#.to_owned(),
             preview: "Sat 13 June 2026, 19:00–23:00, Lindenhof 4".to_owned(),
         }
     }

@@ -4,7 +4,7 @@ use askama::Template;
 
 use super::answer::AnswerState;
 use super::forms::MessageForm;
-use super::parts::{AnswerBlock, EventFacts, KeepLink, MessageView, Openness};
+use super::parts::{AnswerBlock, EventFacts, KeepLink, KeptLink, MessageView, Openness};
 
 /// A guest's own page.
 #[derive(Debug, Clone, Default, Template)]
@@ -28,6 +28,12 @@ pub struct ManagePage {
     pub base: String,
     /// What was just done.
     pub notice: Option<String>,
+}
+
+impl ManagePage {
+    fn kept(&self) -> KeptLink {
+        KeptLink::guest(&self.base, &self.facts)
+    }
 }
 
 #[cfg(test)]

@@ -12,6 +12,7 @@ pub mod event;
 pub mod forms;
 pub mod guests;
 pub mod home;
+pub mod kept;
 pub mod manage;
 pub mod organizer;
 pub mod owner;

@@ -5,7 +5,7 @@ use askama::Template;
 use super::super::text::{counted, people};
 use super::forms::{EventForm, MessageForm};
 use super::guests::{GuestList, GuestRow, Numbers};
-use super::parts::{EventFacts, KeepLink, MessageView, Pages};
+use super::parts::{EventFacts, KeepLink, KeptLink, MessageView, Pages};
 use crate::domain::rsvp::{Approval, Reply};
 
 /// A guest's link, made anew.
@@ -56,9 +56,13 @@ impl OrganizerPage {
     #[must_use]
     pub fn links(public_url: &str, host_url: &str) -> (KeepLink, KeepLink) {
         (
-            KeepLink::new("share-link", "Copy the guests’ link", public_url),
+            KeepLink::new("share-link", "Copy the guests’ link", public_url).shared_as(""),
             KeepLink::new("host-link", "Copy your link", host_url),
         )
+    }
+
+    fn kept(&self) -> KeptLink {
+        KeptLink::host(&self.base, &self.facts.title, &self.facts.when)
     }
 
     /// What deleting an event with `answers` answers of `heads` people takes along.

@@ -1,5 +1,6 @@
 //! Pieces that several pages show.
 
+use super::super::qr;
 use super::super::text::When;
 use super::forms::AnswerForm;
 
@@ -153,12 +154,68 @@ pub struct KeepLink {
     pub label: String,
     /// The id of the field, unique on the page.
     pub id: String,
+    /// The address as a QR code, an SVG picture; blank is none.
+    pub qr: String,
+    /// For links that may go round: what they are about, or blank. A link that is a key has none,
+    /// and is not offered to the system's share sheet.
+    pub shared_as: Option<String>,
 }
 
 impl KeepLink {
     /// The link under `id`, which is unique on its page.
     #[must_use]
     pub fn new(id: &str, label: &str, url: &str) -> Self {
-        Self { url: url.to_owned(), label: label.to_owned(), id: id.to_owned() }
+        Self {
+            url: url.to_owned(),
+            label: label.to_owned(),
+            id: id.to_owned(),
+            qr: qr::svg(url),
+            shared_as: None,
+        }
+    }
+
+    /// The same link for everybody who should know of `title`.
+    #[must_use]
+    pub fn shared_as(self, title: &str) -> Self {
+        Self { shared_as: Some(title.to_owned()), ..self }
+    }
+}
+
+/// A link that the reader may have remembered on the device.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct KeptLink {
+    /// `admin` for a host's, `rsvp` for a guest's: as in its path.
+    pub kind: &'static str,
+    /// The path.
+    pub path: String,
+    /// What the event is called.
+    pub title: String,
+    /// When it is, in words.
+    pub when: String,
+    /// RFC 3339 in UTC.
+    pub start: String,
+}
+
+impl KeptLink {
+    /// The host's link of an event.
+    #[must_use]
+    pub fn host(path: &str, title: &str, when: &When) -> Self {
+        Self::new("admin", path, title, when)
+    }
+
+    /// A guest's link of an event.
+    #[must_use]
+    pub fn guest(path: &str, facts: &EventFacts) -> Self {
+        Self::new("rsvp", path, &facts.title, &facts.when)
+    }
+
+    fn new(kind: &'static str, path: &str, title: &str, when: &When) -> Self {
+        Self {
+            kind,
+            path: path.to_owned(),
+            title: title.to_owned(),
+            when: format!("{} {}", when.date_line, when.zone),
+            start: when.iso_start.clone(),
+        }
     }
 }
