@@ -127,9 +127,11 @@ on_both! {
         static CROWD: Query = Query {
             name: "crowd",
             sqlite: "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 4000)
-                INSERT INTO rsvps SELECT 'r' || e.id || '-' || n.i, e.id, randomblob(32), 'Ada', NULL, 'yes', 'approved', 0, 0, 1, 1
+                INSERT INTO rsvps (id, event_id, token, name, pronouns, reply, approval, companions, is_private, created_at, modified_at)
+                    SELECT 'r' || e.id || '-' || n.i, e.id, randomblob(32), 'Ada', NULL, 'yes', 'approved', 0, 0, 1, 1
                 FROM n, (SELECT id FROM events ORDER BY id LIMIT 8) e",
-            postgres: "INSERT INTO rsvps SELECT 'r' || e.id || '-' || i, e.id, sha256(CAST(e.id || '-' || i AS BYTEA)), 'Ada', NULL, 'yes',
+            postgres: "INSERT INTO rsvps (id, event_id, token, name, pronouns, reply, approval, companions, is_private, created_at, modified_at)
+                    SELECT 'r' || e.id || '-' || i, e.id, sha256(CAST(e.id || '-' || i AS BYTEA)), 'Ada', NULL, 'yes',
                 'approved', 0, FALSE, 1, 1 FROM generate_series(1, 4000) i, (SELECT id FROM events ORDER BY id LIMIT 8) e",
         };
         let site = &app.running().site;

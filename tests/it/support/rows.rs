@@ -41,9 +41,11 @@ macro_rules! faded_events {
             },
             Query {
                 name: "guests",
-                sqlite: "INSERT INTO rsvps SELECT 'r' || id, id, randomblob(32), 'Ada', NULL,
+                sqlite: "INSERT INTO rsvps (id, event_id, token, name, pronouns, reply, approval, companions, is_private, created_at, modified_at)
+                    SELECT 'r' || id, id, randomblob(32), 'Ada', NULL,
                     'yes', 'approved', 0, 0, 1, 1 FROM events",
-                postgres: "INSERT INTO rsvps SELECT 'r' || id, id, sha256(CAST(id AS BYTEA)),
+                postgres: "INSERT INTO rsvps (id, event_id, token, name, pronouns, reply, approval, companions, is_private, created_at, modified_at)
+                    SELECT 'r' || id, id, sha256(CAST(id AS BYTEA)),
                     'Ada', NULL, 'yes', 'approved', 0, FALSE, 1, 1 FROM events",
             },
         ];
