@@ -80,7 +80,6 @@ pub fn fold(text: &str) -> String {
     folded.split_whitespace().collect::<Vec<_>>().join(" ").nfc().collect()
 }
 
-/// Breaks a line wherever it is shown.
 /// The pattern for `LIKE ... ESCAPE '!'` that fits every folded text in which `query` stands, `%`
 /// and `_` taken as they are; `None` for a query without anything to look for.
 #[must_use]
@@ -100,6 +99,7 @@ pub fn pattern(query: &str) -> Option<String> {
     Some(pattern)
 }
 
+/// Breaks a line wherever it is shown.
 fn is_break(c: char) -> bool {
     matches!(c, '\n' | '\r' | '\u{0b}' | '\u{0c}' | '\u{85}' | '\u{2028}' | '\u{2029}')
 }
