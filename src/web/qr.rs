@@ -22,7 +22,7 @@ pub fn svg(text: &str) -> String {
         for run in row.chunk_by(|one, next| one == next) {
             if run.first() == Some(&Color::Dark) {
                 // Writing to a text cannot fail.
-                let _ = write!(path, "M{} {}h{}v1h-{0}z", x + QUIET, y + QUIET, run.len());
+                let _ = write!(path, "M{} {}h{}", x + QUIET, y + QUIET, run.len());
             }
             x += run.len();
         }
@@ -31,7 +31,7 @@ pub fn svg(text: &str) -> String {
     format!(
         "<svg viewBox=\"0 0 {side} {side}\" width=\"240\" height=\"240\" role=\"img\" \
          aria-label=\"QR code of the link\" shape-rendering=\"crispEdges\">\
-         <path fill=\"#fff\" d=\"M0 0h{side}v{side}H0z\"/><path fill=\"#000\" d=\"{path}\"/></svg>"
+         <path fill=\"#fff\" d=\"M0 0h{side}v{side}H0z\"/><path stroke=\"#000\" d=\"{path}\" transform=\"translate(0 .5)\"/></svg>"
     )
 }
 
@@ -41,13 +41,15 @@ mod tests {
 
     /// The dark modules of a picture, read back from its path.
     fn modules(svg: &str) -> Vec<(usize, usize)> {
-        let path = svg.split("fill=\"#000\" d=\"").nth(1).expect("a path");
+        let path = svg.split("stroke=\"#000\" d=\"").nth(1).expect("a path");
         let path = path.split('"').next().expect("its end");
         let mut dark = Vec::new();
-        for run in path.split_terminator('z') {
-            let numbers: Vec<usize> =
-                run.split(|c: char| !c.is_ascii_digit()).filter_map(|n| n.parse().ok()).collect();
-            let [x, y, length, ..] = numbers[..] else { panic!("{run}") };
+        for run in path.split('M').skip(1) {
+            // Strictly: a stroke of another form would draw something else.
+            let (place, length) = run.split_once('h').expect("a length");
+            let (x, y) = place.split_once(' ').expect("a place");
+            let number = |text: &str| text.parse::<usize>().expect("a number");
+            let (x, y, length) = (number(x), number(y), number(length));
             dark.extend((x..x + length).map(|x| (x - QUIET, y - QUIET)));
         }
         dark

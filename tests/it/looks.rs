@@ -68,9 +68,9 @@ fn undirected(html: &str) -> Vec<String> {
     for element in document.select(&Selector::parse("body *").expect("a selector")) {
         let name = element.value().name();
         let typed = ["value", "placeholder"].iter().filter_map(|key| element.attr(key));
-        // A browser gives its own pieces, and what is sent unseen, no direction.
+        // What is only read aloud, or sent unseen, has no direction.
         let is_shown =
-            element.attr("type") != Some("hidden") && name != "button" && name != "option";
+            element.attr("type") != Some("hidden") && element.attr("class") != Some("sr");
         let own_text = element.text().collect::<String>();
         let is_leaf = element
             .children()

@@ -171,7 +171,7 @@ fn compare(name: &str, document: &scraper::Html) {
     };
     let mut lines = format!("{}\n{}", first("title"), first("main"));
     // The picture is tested where it is drawn.
-    while let Some((start, path)) = lines.split_once("<path fill=\"#000\" d=\"") {
+    while let Some((start, path)) = lines.split_once("<path stroke=\"#000\" d=\"") {
         let rest = path.split_once('"').map_or("", |(_, rest)| rest);
         lines = format!("{start}<path class=\"drawn\"{rest}");
     }
