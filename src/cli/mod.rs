@@ -11,6 +11,7 @@ mod logging;
 mod migrate;
 mod options;
 mod out;
+mod reference;
 mod serve;
 
 use std::path::PathBuf;
@@ -21,10 +22,12 @@ use clap::{CommandFactory, Parser, Subcommand};
 use crate::config::{ConfigError, Loaded, Sources};
 
 const EXIT_CONFIG: u8 = 78;
+const EXIT_CODES: &str =
+    "Exit codes: 0 done, 1 failed, 2 wrong usage, 78 wrong configuration (EX_CONFIG).";
 
 /// Self-hosted event pages that need no accounts.
 #[derive(Debug, Parser)]
-#[command(name = "openrsvp", version, about, max_term_width = 100)]
+#[command(name = "openrsvp", version, about, max_term_width = 100, after_help = EXIT_CODES)]
 struct Cli {
     #[command(flatten)]
     global: Global,
@@ -71,6 +74,10 @@ enum Command {
     Decay(job::Decay),
     /// Show the effective configuration and where each value comes from
     Config(config::Args),
+    /// Print the manual page, or write one for each command
+    Man(reference::Man),
+    /// Print completions for a shell
+    Completions(reference::Completions),
 }
 
 /// Runs the program with the arguments of this process.
@@ -81,6 +88,12 @@ pub fn run() -> ExitCode {
         // Help is what somebody who types the bare name wants.
         return exit_of(out::quietly(Cli::command().print_help()).map_err(Into::into));
     };
+    match &command {
+        // These need no configuration, so a wrong one is in nobody's way.
+        Command::Man(args) => return exit_of(reference::man(Cli::command(), args)),
+        Command::Completions(args) => return exit_of(reference::completions(Cli::command(), args)),
+        _ => {}
+    }
     let loaded = match load(&cli.global, &command) {
         Ok(loaded) => loaded,
         Err(error) => {
@@ -105,6 +118,7 @@ pub fn run() -> ExitCode {
         Command::Job(command) => code_of(runtime.block_on(job::run(&loaded, &command))),
         Command::Decay(args) => code_of(runtime.block_on(job::decay(&loaded, &args))),
         Command::Config(args) => exit_of(config::show(&loaded, &args)),
+        Command::Man(_) | Command::Completions(_) => ExitCode::SUCCESS,
     }
 }
 

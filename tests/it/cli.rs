@@ -37,6 +37,22 @@ fn the_bare_name_shows_help() {
 }
 
 #[test]
+fn manual_and_completions_need_no_configuration() {
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::write(dir.path().join("openrsvp.toml"), "[nonsense]").unwrap();
+    let man = run(dir.path(), &["man"]);
+    assert!(man.status.success() && text(&man.stdout).contains(".TH openrsvp"));
+    let pages = dir.path().to_str().unwrap();
+    assert!(run(dir.path(), &["man", pages]).status.success());
+    assert!(dir.path().join("openrsvp-serve.1").exists());
+    for shell in ["bash", "zsh", "fish"] {
+        let script = run(dir.path(), &["completions", shell]);
+        assert!(script.status.success() && text(&script.stdout).contains("rotate-admin-token"));
+    }
+    assert_eq!(run(dir.path(), &["completions", "perl"]).status.code(), Some(2));
+}
+
+#[test]
 fn exit_codes_tell_what_is_wrong() {
     let dir = tempfile::tempdir().expect("a directory");
     assert_eq!(run(dir.path(), &["--version"]).status.code(), Some(0));
