@@ -400,6 +400,26 @@ pub async fn delete_as_instance(site: &Site, id: &str, token: &str) -> Result<()
         .await
 }
 
+/// Makes a new organizer's link in place of a lost one, as the instance owner: the old one opens
+/// nothing from then on.
+pub async fn reissue_link(site: &Site, id: &str, token: &str) -> Result<Token, Error> {
+    let (id, token, site_in) = (id.to_owned(), token.to_owned(), site.clone());
+    let fresh = Token::generate(&site.entropy);
+    let hash = fresh.hash();
+    site.db
+        .write(move |tx| {
+            Box::pin(async move {
+                access::require_instance(tx, &site_in.rules, Some(&token)).await?;
+                let event = events::lock(tx, &id).await?.ok_or(Error::NotFound(Noun::Event))?;
+                let event = Event { organizer_token: hash, ..event };
+                events::update(tx, &event, site_in.rules.fading.fades(&event)).await?;
+                Ok::<_, Error>(())
+            })
+        })
+        .await?;
+    Ok(fresh)
+}
+
 /// One page of a list of events.
 #[derive(Debug, Clone)]
 pub struct EventList {

@@ -78,6 +78,7 @@ fn page_routes() -> Router {
         .push(at(&below(own, "delete")).post(answers::delete_own_answer).done())
         .push(at(host).get(organizer::show_organizer).post(organizer::update_event).done())
         .push(at(&below(host, "delete")).post(organizer::delete_event).done())
+        .push(at(&below(host, "link")).post(organizer::reissue_link).done())
         .push(at(&below(host, "messages")).post(organizer::create_message).done())
         .push(at(&below(host, "rsvp/{rsvp_id}/{action}")).post(guests::act_on_guest).done())
         .push(at("channels/discover").get(lists::show_channels).done())

@@ -80,6 +80,7 @@ on_both! {
             let jump = app.get(&format!("/?channel={slug}"), "").await;
             assert_eq!(jump.header("location"), format!("/channel/{slug}"));
         }
+        assert_eq!(app.get("/?channel=%E6%97%A5%E6%9C%AC", "").await.status, StatusCode::OK);
     }
 
     async fn a_page_of_the_list(app: &TestApp) {

@@ -48,6 +48,26 @@ on_both! {
         assert!(!owner.text.contains(r#"id="host-link""#));
     }
 
+    async fn a_lost_host_link_is_made_anew(app: &TestApp) {
+        let event = app.event(json!({})).await;
+        let old = event.page(&format!("/admin/{}", event.token));
+        let link = |token: &str| event.page(&format!("/admin/{token}/link"));
+        assert_eq!(app.form(&link(&event.token), &[]).await.status, StatusCode::FORBIDDEN, "not by the host");
+        assert_eq!(app.form(&link("wrong"), &[]).await.status, StatusCode::FORBIDDEN);
+        assert_eq!(app.get(&old, "").await.status, StatusCode::OK);
+
+        let made = app.form(&link(INSTANCE_TOKEN), &[]).await;
+        assert_eq!(made.status, StatusCode::OK, "{}", made.text);
+        let shown = made.text.split("/admin/").filter_map(|rest| rest.get(..43)).find(|token| {
+            token.chars().all(|c| c.is_ascii_alphanumeric() || c == '-' || c == '_')
+        });
+        let fresh = event.page(&format!("/admin/{}", shown.expect("the new link")));
+        assert_eq!(app.get(&fresh, "").await.status, StatusCode::OK);
+        assert_eq!(app.get(&old, "").await.status, StatusCode::FORBIDDEN, "the old one is dead");
+        let gone = format!("/e/nothing/admin/{INSTANCE_TOKEN}/link");
+        assert_eq!(app.form(&gone, &[]).await.status, StatusCode::NOT_FOUND);
+    }
+
     async fn an_act_needs_no_body(app: &TestApp) {
         let event = app.event(json!({ "admin_approval_required": true })).await;
         app.answer(&event, "Ana", json!({})).await;

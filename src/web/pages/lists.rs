@@ -24,9 +24,10 @@ pub async fn show_home(
     response: &mut Response,
     depot: &mut Depot,
 ) -> Result<(), Problem> {
-    if let Some(slug) = request.query::<String>("channel").filter(|slug| !slug.is_empty()) {
+    let jump = request.query::<String>("channel").unwrap_or_default();
+    let slug = crate::domain::slug::slug(&jump);
+    if !slug.is_empty() {
         // Whether there is such a channel is not told here: its page tells what it may.
-        let slug = crate::domain::slug::slug(&slug);
         return see_other(response, &format!("/channel/{slug}"));
     }
     let (site, number) = (site(depot)?, page_number(request));

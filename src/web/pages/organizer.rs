@@ -20,8 +20,8 @@ use crate::web::views::create::CreatedPage;
 use crate::web::views::deleted::DeletedPage;
 use crate::web::views::forms::{EventForm, MessageForm};
 use crate::web::views::guests::Numbers;
-use crate::web::views::organizer::OrganizerPage;
-use crate::web::views::parts::{EventFacts, MessageView};
+use crate::web::views::organizer::{FreshLink, OrganizerPage};
+use crate::web::views::parts::{EventFacts, KeepLink, MessageView};
 
 /// The token and the address of an organizer's page, and what is looked at there.
 pub(super) struct Place {
@@ -130,6 +130,25 @@ pub async fn update_event(
             page.edit = EventForm { errors, ..form };
         }
     }
+    render(response, &page)
+}
+
+/// Makes a new link for the host who lost theirs, as the instance owner, and shows it once.
+#[handler]
+pub async fn reissue_link(
+    request: &mut Request,
+    response: &mut Response,
+    depot: &mut Depot,
+) -> Result<(), Problem> {
+    let (site, client, place) = (site(depot)?, ClientInfo::of(depot), Place::of(request));
+    let token = events::reissue_link(site, &place.event, &place.token).await?;
+    let url = client.absolute(&format!("/e/{}/admin/{}", place.event, token.reveal()));
+    let desk = place.desk(site).await?;
+    let mut page = organizer_page(site, &client, &place, &desk);
+    page.fresh_link = Some(FreshLink {
+        name: "the host".to_owned(),
+        link: KeepLink::new("fresh-link", "Copy the host’s link", &url),
+    });
     render(response, &page)
 }
 
