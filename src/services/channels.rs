@@ -4,6 +4,7 @@ use jiff::Timestamp;
 
 pub use crate::store::channels::{Order, Search};
 
+use super::access;
 use super::error::Noun;
 use super::touches::BOOST_VIEW;
 use super::{Error, Field, FieldError, Site};
@@ -107,6 +108,46 @@ pub async fn find(
                 let (page, slice) = super::pages::slice(page, per_page, total);
                 let channels = channels::find(tx, &search, now, slice).await?;
                 Ok(Found { channels, total, page })
+            })
+        })
+        .await
+}
+
+/// One page of all channels, private ones too, as the instance owner: those that hold `query`.
+pub async fn list_all(
+    site: &Site,
+    token: &str,
+    query: &str,
+    page: i64,
+    per_page: i64,
+) -> Result<Found, Error> {
+    let (token, rules) = (token.to_owned(), site.rules.clone());
+    let query: String = query.chars().take(QUERY_MAX).collect();
+    site.db
+        .read(move |tx| {
+            Box::pin(async move {
+                access::require_instance(tx, &rules, Some(&token)).await?;
+                let slice = |total| super::pages::slice(page, per_page, total);
+                let (channels, total) =
+                    channels::list_all(tx, &query, |total| slice(total).1).await?;
+                Ok(Found { channels, total, page: slice(total).0 })
+            })
+        })
+        .await
+}
+
+/// Deletes a channel as the instance owner; its events stay, in no channel.
+pub async fn delete(site: &Site, id: &str, token: &str) -> Result<(), Error> {
+    let (id, token, rules) = (id.to_owned(), token.to_owned(), site.rules.clone());
+    site.db
+        .write(move |tx| {
+            Box::pin(async move {
+                access::require_instance(tx, &rules, Some(&token)).await?;
+                // Locked first: who puts an event into it waits, and then finds it gone.
+                channels::lock(tx, &id).await?.ok_or(Error::NotFound(Noun::Channel))?;
+                channels::leave(tx, &id).await?;
+                channels::delete(tx, &id).await?;
+                Ok(())
             })
         })
         .await

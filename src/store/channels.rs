@@ -59,6 +59,12 @@ queries! {
     FOUND_BY_USE = listed!("c.last_used_at DESC, c.id DESC");
     FOUND_BY_USE_UP = listed!("c.last_used_at, c.id");
     COUNT_FOUND = found!("COUNT(*)", "");
+    LIST_ALL = "SELECT c.id, c.name, c.slug, c.visibility, c.score, c.scored_at, c.created_at,
+            c.last_used_at, (SELECT COUNT(*) FROM events e WHERE e.channel_id = c.id)
+        FROM channels c WHERE c.search_text LIKE $1 ESCAPE '!'
+        ORDER BY c.last_used_at DESC, c.id DESC LIMIT $2 OFFSET $3";
+    COUNT_ALL = "SELECT COUNT(*) FROM channels c WHERE c.search_text LIKE $1 ESCAPE '!'";
+    LEAVE = "UPDATE events SET channel_id = NULL WHERE channel_id = $1";
     LIST_UNFOLDED = lock "SELECT id, name, slug, visibility, score, scored_at, created_at,
             last_used_at
         FROM channels WHERE search_text IS NULL ORDER BY id LIMIT $1";
@@ -164,16 +170,38 @@ pub async fn find(
 ) -> Result<Vec<(Channel, i64)>, StoreError> {
     let mut values = search.values(now);
     values.extend(values![slice.limit, slice.offset]);
-    let row = |row: &Row| {
-        let mut reader = Reader::new(row, "channels");
-        Ok((decode(&mut reader)?, reader.get()?))
-    };
-    tx.all(search.statement(), values).await?.iter().map(row).collect()
+    tx.all(search.statement(), values).await?.iter().map(counted).collect()
 }
 
 /// How many public channels are found.
 pub async fn count_found(tx: &mut Tx, search: &Search, now: Timestamp) -> Result<i64, StoreError> {
     tx.one(&COUNT_FOUND, search.values(now)).await?.map_or(Ok(0), |row| row.get(0))
+}
+
+/// A slice of all channels that hold `query`, private ones too, the last used first, each with how
+/// many events it has; and how many are found in all.
+pub async fn list_all(
+    tx: &mut Tx,
+    query: &str,
+    slice: impl FnOnce(i64) -> Slice,
+) -> Result<(Vec<(Channel, i64)>, i64), StoreError> {
+    let pattern = text::pattern(query).unwrap_or_else(|| "%".to_owned());
+    let total = tx.one(&COUNT_ALL, values![pattern.clone()]).await?;
+    let total = total.map_or(Ok(0), |row| row.get(0))?;
+    let slice = slice(total);
+    let rows = tx.all(&LIST_ALL, values![pattern, slice.limit, slice.offset]).await?;
+    let found = rows.iter().map(counted).collect::<Result<_, _>>()?;
+    Ok((found, total))
+}
+
+fn counted(row: &Row) -> Result<(Channel, i64), StoreError> {
+    let mut reader = Reader::new(row, "channels");
+    Ok((decode(&mut reader)?, reader.get()?))
+}
+
+/// Takes all events out of a channel.
+pub async fn leave(tx: &mut Tx, id: &str) -> Result<(), StoreError> {
+    tx.execute(&LEAVE, values![id]).await.map(drop)
 }
 
 /// Folds the names of up to `limit` channels that no search finds yet; tells how many.

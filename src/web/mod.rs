@@ -50,7 +50,7 @@ fn compression() -> Compression {
 }
 
 fn page_routes() -> Router {
-    use pages::{answers, events, guests, kept, lists, organizer};
+    use pages::{answers, events, guests, kept, lists, organizer, owner};
     let own = "e/{event_id}/rsvp/{token}";
     let host = "e/{event_id}/admin/{token}";
     let below = |base: &str, path: &str| format!("{base}/{path}");
@@ -84,9 +84,11 @@ fn page_routes() -> Router {
         .push(at("channels/discover").get(lists::show_channels).done())
         .push(at("channel/{slug}").get(lists::show_channel).done())
         .push(at("channel/p/{slug}").get(lists::show_private_channel).done())
-        .push(at("admin/{root}").get(lists::show_all_events).done())
-        .push(at("admin/{root}/events").get(lists::show_all_events).done())
-        .push(at("admin/{root}/events/{event_id}/delete").post(lists::delete_event).done())
+        .push(at("admin/{root}").get(owner::show_all_events).done())
+        .push(at("admin/{root}/events").get(owner::show_all_events).done())
+        .push(at("admin/{root}/channels").get(owner::show_all_channels).done())
+        .push(at("admin/{root}/channels/{channel_id}/delete").post(owner::delete_channel).done())
+        .push(at("admin/{root}/events/{event_id}/delete").post(owner::delete_event).done())
 }
 
 fn api_routes() -> Router {

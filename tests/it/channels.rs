@@ -6,7 +6,7 @@ use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 
 use crate::support::rows::{change, query};
-use crate::support::{Answer, TestApp, on_both};
+use crate::support::{Answer, INSTANCE_TOKEN, TestApp, on_both};
 
 query!(UNFOLD, "UPDATE channels SET search_text = NULL");
 
@@ -110,6 +110,29 @@ on_both! {
         let answer = Answer::of(request.send().await.expect("an answer")).await;
         assert!(answer.text.contains("Garden") && !answer.text.contains("<html"), "{}", answer.text);
         assert!(answer.text.trim_start().starts_with("<div id=\"channels\">"));
+    }
+
+    async fn the_instance_owner_sees_and_deletes_every_channel(app: &TestApp) {
+        channel(app, "Garden", "public", "2026-06-13T17:00:00").await;
+        let hidden = app.event(json!({ "channel_name": "Secret 100%", "channel_visibility": "private" })).await;
+        let page = format!("/admin/{INSTANCE_TOKEN}/channels");
+        assert_eq!(app.get("/admin/wrong/channels", "").await.status, StatusCode::FORBIDDEN);
+        let all = app.get(&page, "").await;
+        assert!(all.text.contains("Garden") && all.text.contains("Secret 100%") && all.text.contains("2 channels"));
+        assert_eq!(all.header("cache-control"), "no-store");
+        let some = app.get(&format!("{page}?q=%25&page=7"), "").await.text;
+        assert!(some.contains("Secret 100%") && !some.contains("Garden<"));
+        assert!(app.get(&format!("{page}?q=nothing"), "").await.text.contains("No channel fits that"));
+
+        let id = all.text.split(&format!("{page}/")).nth(1).and_then(|rest| rest.get(..36)).expect("an id").to_owned();
+        let delete = |root: &str| format!("/admin/{root}/channels/{id}/delete");
+        assert_eq!(app.form(&delete("wrong"), &[]).await.status, StatusCode::FORBIDDEN);
+        let deleted = app.form(&delete(INSTANCE_TOKEN), &[]).await;
+        assert_eq!((deleted.status, deleted.header("location")), (StatusCode::SEE_OTHER, page.as_str()));
+        assert_eq!(app.form(&delete(INSTANCE_TOKEN), &[]).await.status, StatusCode::NOT_FOUND);
+        assert!(app.get(&page, "").await.text.contains("1 channel<"));
+        assert_eq!(app.get("/channel/p/secret-100", "").await.status, StatusCode::NOT_FOUND);
+        assert_eq!(app.get(&hidden.page(""), "").await.status, StatusCode::OK, "its event stays");
     }
 
     async fn names_of_older_versions_are_folded_at_the_start(app: &TestApp) {

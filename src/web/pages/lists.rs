@@ -1,11 +1,10 @@
-//! Lists of events: the front page, a channel's page, and the instance owner's.
+//! Lists of events and channels: the front page, a channel's page, and the page that finds them.
 
 use salvo::{Depot, Request, Response, handler};
 
 use super::rendered::Page;
 use super::{page_number, render, rendered, see_other, show, show_html};
 use crate::domain::channel::{Channel, Visibility};
-use crate::domain::event::{EventSummary, Viewer};
 use crate::services::channels::{Order, Search};
 use crate::services::{channels, events};
 use crate::web::api::{path_param, site};
@@ -15,7 +14,6 @@ use crate::web::text::{counted, relative};
 use crate::web::views::channel::ChannelPage;
 use crate::web::views::discover::{Asked, ChannelCard, ChannelList, DiscoverPage};
 use crate::web::views::home::HomePage;
-use crate::web::views::owner::{OwnerPage, OwnerRow};
 
 /// Shows what is on.
 #[handler]
@@ -171,53 +169,4 @@ async fn channel_page(
         pages: show::pages(&found.channel.path(), found.page, per_page, found.total),
     };
     render(response, &page)
-}
-
-/// Shows the instance owner every event.
-#[handler]
-pub async fn show_all_events(
-    request: &mut Request,
-    response: &mut Response,
-    depot: &mut Depot,
-) -> Result<(), Problem> {
-    let site = site(depot)?;
-    let root = path_param(request, "root");
-    let per_page = site.rules.admin_rows_per_page;
-    let list = events::list_all(site, Some(root), page_number(request), per_page).await?;
-    let now = site.clock.now();
-    let page = OwnerPage {
-        events: list.events.iter().map(|summary| owner_row(summary, root, now)).collect(),
-        total: counted(list.total, "event"),
-        pages: show::pages(&format!("/admin/{root}/events"), list.page, per_page, list.total),
-        notice: None,
-    };
-    render(response, &page)
-}
-
-fn owner_row(summary: &EventSummary, root: &str, now: jiff::Timestamp) -> OwnerRow {
-    let facts = show::facts(summary, Viewer::Instance, now);
-    let id = &summary.event.id;
-    OwnerRow {
-        title: facts.title,
-        when: facts.when,
-        channel: facts.channel.map(|channel| channel.label),
-        people: summary.headcount.approved,
-        waiting: summary.headcount.waiting,
-        is_private: facts.is_private,
-        public_href: facts.href,
-        console_href: format!("/e/{id}/admin/{root}"),
-        delete_action: format!("/admin/{root}/events/{id}/delete"),
-    }
-}
-
-/// Deletes an event as the instance owner.
-#[handler]
-pub async fn delete_event(
-    request: &mut Request,
-    response: &mut Response,
-    depot: &mut Depot,
-) -> Result<(), Problem> {
-    let root = path_param(request, "root");
-    events::delete_as_instance(site(depot)?, path_param(request, "event_id"), root).await?;
-    see_other(response, &format!("/admin/{root}"))
 }

@@ -8,6 +8,7 @@ pub mod guests;
 pub mod kept;
 pub mod lists;
 pub mod organizer;
+pub mod owner;
 pub(super) mod rendered;
 mod sharing;
 mod show;

@@ -40,6 +40,45 @@ pub struct OwnerPage {
     pub pages: Pages,
     /// What was just done.
     pub notice: Option<String>,
+    /// The page of the channels.
+    pub channels_href: String,
+}
+
+/// A channel as the owner of the instance sees it.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ChannelRow {
+    /// Its page.
+    pub href: String,
+    /// Its name.
+    pub name: String,
+    /// What its address ends in.
+    pub slug: String,
+    /// On no list.
+    pub is_private: bool,
+    /// Its events, private ones too.
+    pub events: i64,
+    /// `3 days ago`.
+    pub used: String,
+    /// Where deleting it is sent.
+    pub delete_action: String,
+}
+
+/// The owner's page of channels.
+#[derive(Debug, Clone, Default, Template)]
+#[template(path = "pages/owner_channels.html")]
+pub struct OwnerChannelsPage {
+    /// This page.
+    pub path: String,
+    /// The page of the events.
+    pub events_href: String,
+    /// What is searched for.
+    pub query: String,
+    /// The channels, the last used first.
+    pub channels: Vec<ChannelRow>,
+    /// `120 channels`.
+    pub total: String,
+    /// The way to the others.
+    pub pages: Pages,
 }
 
 #[cfg(test)]
@@ -68,5 +107,31 @@ mod tests {
         };
         let states = vec![("many", many), ("empty", OwnerPage::default())];
         check("owner", states);
+    }
+
+    #[test]
+    fn renders_the_channels() {
+        let row = |name: &str, slug: &str, is_private| ChannelRow {
+            href: "/channel/garden-people".to_owned(),
+            name: name.to_owned(),
+            slug: slug.to_owned(),
+            is_private,
+            events: 12,
+            used: "3 days ago".to_owned(),
+            delete_action: "/admin/Zk3v/channels/1b4e28ba/delete".to_owned(),
+        };
+        let named = OwnerChannelsPage {
+            path: "/admin/Zk3v/channels".to_owned(),
+            events_href: "/admin/Zk3v".to_owned(),
+            ..OwnerChannelsPage::default()
+        };
+        let many = OwnerChannelsPage {
+            channels: vec![row("Garden people", "garden-people", false), row("Ours", "ours", true)],
+            total: "120 channels".to_owned(),
+            pages: pages(),
+            ..named.clone()
+        };
+        let none = OwnerChannelsPage { query: "unicorn".to_owned(), ..named.clone() };
+        check("owner-channels", vec![("many", many), ("none", none), ("empty", named)]);
     }
 }
