@@ -15,6 +15,7 @@ use tokio::task::JoinHandle;
 
 use crate::domain::clock::{Clock, Entropy};
 use crate::jobs::scheduler::{Scheduler, SchedulerOptions};
+use crate::services::limits::{LimitOptions, Limits};
 use crate::services::touches::{self, Touches};
 use crate::services::{Error, Rules, Site};
 use crate::services::{fading, folding};
@@ -51,6 +52,8 @@ pub struct AppOptions {
     pub shutdown_grace: Duration,
     /// When jobs run.
     pub scheduler: SchedulerOptions,
+    /// How much of what a client may do; `None` for no limits.
+    pub limits: Option<LimitOptions>,
 }
 
 /// Why the program does not start.
@@ -96,7 +99,14 @@ pub async fn open(
 ) -> Result<Site, StartError> {
     let db = Db::open(store).await?;
     db.migrate(clock.now()).await?;
-    let site = Site { db, clock, entropy, rules: Arc::new(rules), touches: Touches::default() };
+    let site = Site {
+        db,
+        clock,
+        entropy,
+        rules: Arc::new(rules),
+        touches: Touches::default(),
+        limits: Limits::default(),
+    };
     fading::settle(&site).await?;
     folding::settle(&site).await?;
     Ok(site)
@@ -108,7 +118,8 @@ pub async fn start(
     clock: Clock,
     entropy: Entropy,
 ) -> Result<Running, StartError> {
-    let site = open(&options.store, options.rules, clock, entropy).await?;
+    let mut site = open(&options.store, options.rules, clock, entropy).await?;
+    site.limits = options.limits.map(Limits::new).unwrap_or_default();
     let readiness = Readiness::default();
     let refused = |source| StartError::Listen { listen: options.listen.clone(), source };
     let listener = TcpListener::bind(&options.listen).await.map_err(refused)?;

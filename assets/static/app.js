@@ -188,7 +188,9 @@
       try {
         const body = new URLSearchParams(new FormData(form));
         const answer = await fetch(form.action, { method: "POST", body, headers: { "HX-Request": "true" } });
-        if (!takeIn(await answer.text(), form)) tell("That did not work. Load the page again and look what is there now.", true);
+        const isLater = answer.status === 429 || answer.status === 503;
+        if (isLater) tell("That was not taken yet. Nothing you wrote is lost: try again in a minute.", true);
+        else if (!takeIn(await answer.text(), form)) tell("That did not work. Load the page again and look what is there now.", true);
       } catch {
         tell("That did not reach the site. Nothing you wrote is lost: try again in a moment.", true);
       }

@@ -44,6 +44,8 @@ impl Server {
         command.args(["serve", "--host", "127.0.0.1", "--port", &port.to_string()]);
         command
             .env("OPENRSVP_LOG__LEVEL", "warn")
+            // All of the load has one address.
+            .env("OPENRSVP_RATE_LIMIT__ENABLED", "false")
             .env("OPENRSVP_INSTANCE__ADMIN_TOKEN", "a-token-for-the-benchmark");
         match engine {
             Engine::Sqlite(data) => command.arg("--data-dir").arg(data),

@@ -9,9 +9,12 @@ use crate::app::AppOptions;
 use crate::config::Config;
 use crate::domain::clock::{Clock, Entropy};
 use crate::domain::decay::Fading;
+use crate::domain::limit::Quota;
+use crate::domain::stamp::StampKey;
 use crate::domain::token::Token;
 use crate::jobs::scheduler::SchedulerOptions;
 use crate::services::instance;
+use crate::services::limits::LimitOptions;
 use crate::services::{Rules, Site};
 use crate::store::db::{PostgresOptions, SqliteOptions, StoreOptions};
 use crate::web::around::WebOptions;
@@ -31,6 +34,7 @@ pub(super) fn app(config: &Config) -> Result<AppOptions> {
         },
         shutdown_grace: Duration::from_secs(server.shutdown_grace_seconds),
         scheduler: scheduler(config),
+        limits: limits(config)?,
     })
 }
 
@@ -38,6 +42,24 @@ pub(super) fn app(config: &Config) -> Result<AppOptions> {
 pub(super) fn scheduler(config: &Config) -> SchedulerOptions {
     let scheduler = &config.scheduler;
     SchedulerOptions::new(scheduler.enabled, scheduler.decay_interval_hours, scheduler.vacuum_hours)
+}
+
+/// How much of what a client may do.
+fn limits(config: &Config) -> Result<Option<LimitOptions>> {
+    let limits = &config.rate_limit;
+    if !limits.enabled {
+        return Ok(None);
+    }
+    let quota = |burst, per_hour| Quota { burst, per_hour };
+    Ok(Some(LimitOptions {
+        create_event: quota(limits.create_event_burst, limits.create_event_per_hour),
+        answer: quota(limits.answer_burst, limits.answer_per_hour),
+        change: quota(limits.change_burst, limits.change_per_hour),
+        search: quota(limits.search_burst, limits.search_per_hour),
+        minimum_fill: Duration::from_secs(limits.minimum_fill_seconds),
+        // The one secret that all processes of a site share.
+        stamp_key: StampKey::derive(instance_token(config)?.reveal().as_bytes()),
+    }))
 }
 
 /// The site without a server, for commands.

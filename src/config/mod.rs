@@ -57,6 +57,8 @@ pub struct Config {
     pub fading: Fading,
     /// Jobs inside the process.
     pub scheduler: Scheduler,
+    /// How much of what a client may do.
+    pub rate_limit: RateLimit,
     /// What is logged.
     pub log: Log,
 }
@@ -221,6 +223,48 @@ pub struct Scheduler {
 impl Default for Scheduler {
     fn default() -> Self {
         Self { enabled: true, decay_interval_hours: 1, vacuum_hours: 12 }
+    }
+}
+
+/// How much of what a client may do: so many at once, and so many an hour in the long run.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct RateLimit {
+    /// Whether there are limits at all.
+    pub enabled: bool,
+    /// Events made at once.
+    pub create_event_burst: u32,
+    /// Events made an hour.
+    pub create_event_per_hour: u32,
+    /// Answers given at once.
+    pub answer_burst: u32,
+    /// Answers given an hour.
+    pub answer_per_hour: u32,
+    /// Changes and messages at once.
+    pub change_burst: u32,
+    /// Changes and messages an hour.
+    pub change_per_hour: u32,
+    /// Searches at once.
+    pub search_burst: u32,
+    /// Searches an hour.
+    pub search_per_hour: u32,
+    /// A public form that comes back sooner was not filled in by a person; 0 asks nothing.
+    pub minimum_fill_seconds: u64,
+}
+
+impl Default for RateLimit {
+    fn default() -> Self {
+        Self {
+            enabled: true,
+            create_event_burst: 10,
+            create_event_per_hour: 30,
+            answer_burst: 60,
+            answer_per_hour: 300,
+            change_burst: 120,
+            change_per_hour: 1200,
+            search_burst: 60,
+            search_per_hour: 1200,
+            minimum_fill_seconds: 2,
+        }
     }
 }
 

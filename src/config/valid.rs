@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
 
-use super::{Config, Database, Events, Fading, Profile, Secret, Server};
+use super::{Config, Database, Events, Fading, Profile, RateLimit, Secret, Server};
 
 impl Config {
     /// A value that cannot be used: its key, and what is expected.
@@ -22,6 +22,7 @@ impl Config {
         let scheduler = &self.scheduler;
         faults.outside(1..=168, scheduler.decay_interval_hours, "scheduler.decay_interval_hours");
         faults.outside(1..=8760, scheduler.vacuum_hours, "scheduler.vacuum_hours");
+        self.rate_limit.check(&mut faults);
         faults.unless(
             filter_holds(&self.log.level),
             "log.level",
@@ -122,6 +123,24 @@ impl Fading {
         ] {
             faults.outside(0..=36_500, days, key);
         }
+    }
+}
+
+impl RateLimit {
+    fn check(&self, faults: &mut Faults) {
+        for (key, count) in [
+            ("rate_limit.create_event_burst", self.create_event_burst),
+            ("rate_limit.create_event_per_hour", self.create_event_per_hour),
+            ("rate_limit.answer_burst", self.answer_burst),
+            ("rate_limit.answer_per_hour", self.answer_per_hour),
+            ("rate_limit.change_burst", self.change_burst),
+            ("rate_limit.change_per_hour", self.change_per_hour),
+            ("rate_limit.search_burst", self.search_burst),
+            ("rate_limit.search_per_hour", self.search_per_hour),
+        ] {
+            faults.outside(1..=1_000_000, count, key);
+        }
+        faults.outside(0..=60, self.minimum_fill_seconds, "rate_limit.minimum_fill_seconds");
     }
 }
 

@@ -1,6 +1,7 @@
 //! Why a use case refuses. Every message is safe to show.
 
 use std::fmt;
+use std::time::Duration;
 
 use crate::store::db::StoreError;
 
@@ -28,6 +29,12 @@ pub enum Error {
     /// The organizer takes no new answers.
     #[error("event is closed")]
     Closed,
+    /// The client did too much of this lately.
+    #[error("too many requests")]
+    TooMany {
+        /// How long to wait before trying again.
+        wait: Duration,
+    },
     /// The database cannot answer now; trying again may help.
     #[error("database unavailable: {0}")]
     Busy(#[source] StoreError),
@@ -104,6 +111,8 @@ pub enum Field {
     Content,
     /// Reason of a decision.
     Reason,
+    /// The form as it was sent, not one of its fields.
+    Whole,
 }
 
 /// One field that cannot be used as it is.

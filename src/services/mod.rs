@@ -12,6 +12,7 @@ pub mod guests;
 pub mod importing;
 pub mod instance;
 pub mod jobs;
+pub mod limits;
 pub mod messages;
 pub mod pages;
 pub mod rsvps;
@@ -39,6 +40,8 @@ pub struct Site {
     pub rules: Arc<Rules>,
     /// What was looked at and answered, until it is written.
     pub touches: touches::Touches,
+    /// How much of what a client may do.
+    pub limits: limits::Limits,
 }
 
 /// The site's rules, from the configuration.

@@ -17,6 +17,7 @@ pub struct ClientInfo {
     host: String,
     is_person: bool,
     behind_trusted_proxy: bool,
+    behind_unknown_proxy: bool,
 }
 
 /// Words in the names of programs that look at pages for somebody: a look of theirs is no visit.
@@ -60,7 +61,17 @@ impl ClientInfo {
         let base_url =
             configured.map_or_else(|| told_base_url(request, behind_trusted_proxy), str::to_owned);
         let host = told_host(request, behind_trusted_proxy);
-        Self { ip, base_url, host, is_person: is_person(headers), behind_trusted_proxy }
+        let behind_unknown_proxy = !behind_trusted_proxy
+            && headers.contains_key("x-forwarded-for")
+            && peer.as_ref().is_some_and(is_near);
+        Self {
+            ip,
+            base_url,
+            host,
+            is_person: is_person(headers),
+            behind_trusted_proxy,
+            behind_unknown_proxy,
+        }
     }
 
     /// The client of the request that `depot` belongs to.
@@ -72,6 +83,7 @@ impl ClientInfo {
             host: String::new(),
             is_person: false,
             behind_trusted_proxy: false,
+            behind_unknown_proxy: false,
         })
     }
 
@@ -100,6 +112,21 @@ impl ClientInfo {
     #[must_use]
     pub fn is_behind_trusted_proxy(&self) -> bool {
         self.behind_trusted_proxy
+    }
+
+    /// True when the connection seems to come from a proxy of this site that nobody configured:
+    /// its address stands for all visitors.
+    #[must_use]
+    pub fn is_behind_unknown_proxy(&self) -> bool {
+        self.behind_unknown_proxy
+    }
+}
+
+/// True for an address of this machine or its own network, where the site's proxies are.
+fn is_near(ip: &IpAddr) -> bool {
+    match ip {
+        IpAddr::V4(ip) => ip.is_loopback() || ip.is_private() || ip.is_link_local(),
+        IpAddr::V6(ip) => ip.is_loopback() || ip.is_unique_local() || ip.is_unicast_link_local(),
     }
 }
 

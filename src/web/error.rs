@@ -2,6 +2,7 @@
 //! words. JSON for the API and for clients that ask for it, a page for people.
 
 use std::fmt::Display;
+use std::time::Duration;
 
 use salvo::http::header::{ACCEPT, CONTENT_TYPE, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
 use salvo::http::{ParseError, StatusCode};
@@ -21,6 +22,8 @@ pub struct Problem {
     body: Body,
     /// What a page says, where the API's words are for programs.
     sentence: Option<&'static str>,
+    /// When trying again may help.
+    retry_after_seconds: Option<u64>,
 }
 
 #[derive(Debug)]
@@ -103,14 +106,28 @@ impl Problem {
     /// A status with a sentence.
     #[must_use]
     pub fn new(status: StatusCode, detail: impl Into<String>) -> Self {
-        Self { status, body: Body::Detail(detail.into()), sentence: None }
+        let retry_after_seconds = (status == StatusCode::SERVICE_UNAVAILABLE).then_some(2);
+        Self { status, body: Body::Detail(detail.into()), sentence: None, retry_after_seconds }
     }
 
     /// What was sent does not have the right form.
     #[must_use]
     pub fn invalid(invalid: Vec<Invalid>) -> Self {
         let status = StatusCode::UNPROCESSABLE_ENTITY;
-        Self { status, body: Body::Invalid(invalid), sentence: None }
+        Self { status, body: Body::Invalid(invalid), sentence: None, retry_after_seconds: None }
+    }
+
+    /// Too much of this came from the client's address.
+    fn too_many(wait: Duration) -> Self {
+        let seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
+        let again = if seconds < 120 {
+            format!("{seconds} seconds")
+        } else {
+            format!("{} minutes", seconds.div_ceil(60))
+        };
+        let message = format!("Too many requests came from your address. Try again in {again}.");
+        let problem = Self::new(StatusCode::TOO_MANY_REQUESTS, message);
+        Self { retry_after_seconds: Some(seconds), ..problem }
     }
 
     /// A fault of ours; the cause goes to the log, not to the visitor.
@@ -174,10 +191,20 @@ impl Problem {
 
     /// Writes the answer in the form that this client reads.
     pub fn render(&self, request: &Request, response: &mut Response) {
+        self.render_with(request, response, Vec::new());
+    }
+
+    /// The same; `again` are the fields of the form that was sent, to be sent again from there.
+    fn render_with(
+        &self,
+        request: &Request,
+        response: &mut Response,
+        again: Vec<(String, String)>,
+    ) {
         response.status_code(self.status);
         let headers = response.headers_mut();
-        if self.status == StatusCode::SERVICE_UNAVAILABLE {
-            headers.insert(RETRY_AFTER, HeaderValue::from_static("2"));
+        if let Some(seconds) = self.retry_after_seconds {
+            headers.insert(RETRY_AFTER, HeaderValue::from(seconds));
         }
         if self.status == StatusCode::UNAUTHORIZED {
             headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
@@ -185,7 +212,8 @@ impl Problem {
         let (kind, body) = if wants_json(request) {
             ("application/json", self.json())
         } else {
-            ("text/html; charset=utf-8", views::error::page(self.status, &self.message()))
+            let page = views::error::page(self.status, &self.message(), again);
+            ("text/html; charset=utf-8", page)
         };
         headers.insert(CONTENT_TYPE, HeaderValue::from_static(kind));
         response.replace_body(body.into());
@@ -206,7 +234,24 @@ pub fn wants_json(request: &Request) -> bool {
 #[async_trait]
 impl Writer for Problem {
     async fn write(self, request: &mut Request, _: &mut Depot, response: &mut Response) {
-        self.render(request, response);
+        // Where trying again may help, a form's page goes with it: nothing typed is lost.
+        let is_form = self.retry_after_seconds.is_some() && !wants_json(request);
+        let again = if is_form { sent_fields(request).await } else { Vec::new() };
+        self.render_with(request, response, again);
+    }
+}
+
+/// The fields of the form that was sent, in their order; none of anything else.
+async fn sent_fields(request: &mut Request) -> Vec<(String, String)> {
+    let is_form = request.content_type().is_some_and(|kind| {
+        kind.essence_str() == "application/x-www-form-urlencoded" || kind.type_() == "multipart"
+    });
+    if !is_form {
+        return Vec::new();
+    }
+    match request.form_data().await {
+        Ok(data) => data.fields.iter().map(|(name, value)| (name.clone(), value.clone())).collect(),
+        Err(_) => Vec::new(),
     }
 }
 
@@ -219,13 +264,14 @@ fn refused(components: &mut Components) -> RefOr<salvo_oapi::schema::Schema> {
 impl EndpointOutRegister for Problem {
     fn register(components: &mut Components, operation: &mut Operation) {
         type Schema = fn(&mut Components) -> RefOr<salvo_oapi::schema::Schema>;
-        let answers: [(&str, &str, Schema); 7] = [
+        let answers: [(&str, &str, Schema); 8] = [
             ("400", "Refused; the event may be full", refused),
             ("401", "No token came", DetailBody::to_schema),
             ("403", "The token does not open this, or the event is closed", refused),
             ("404", "There is no such thing", DetailBody::to_schema),
             ("413", "What was sent is too large", DetailBody::to_schema),
             ("422", "What was sent does not have the right form", InvalidBody::to_schema),
+            ("429", "Too much of this came from the client's address", DetailBody::to_schema),
             ("503", "The database cannot answer now", DetailBody::to_schema),
         ];
         for (status, description, schema) in answers {
@@ -256,8 +302,19 @@ impl From<Error> for Problem {
                 StatusCode::CONFLICT,
                 "Somebody changed this event while you were editing it.",
             ),
-            Error::Full => Self { status: StatusCode::BAD_REQUEST, body: FULL, sentence: None },
-            Error::Closed => Self { status: StatusCode::FORBIDDEN, body: CLOSED, sentence: None },
+            Error::Full => Self {
+                status: StatusCode::BAD_REQUEST,
+                body: FULL,
+                sentence: None,
+                retry_after_seconds: None,
+            },
+            Error::Closed => Self {
+                status: StatusCode::FORBIDDEN,
+                body: CLOSED,
+                sentence: None,
+                retry_after_seconds: None,
+            },
+            Error::TooMany { wait } => Self::too_many(wait),
             Error::Busy(cause) => {
                 tracing::warn!(%cause, "database unavailable");
                 let message = "We cannot reach our records for a moment. Please try again.";
@@ -302,5 +359,6 @@ pub fn v1_name(field: Field) -> &'static str {
         Field::Companions => "guest_count",
         Field::Content => "content",
         Field::Reason => "reason",
+        Field::Whole => "send",
     }
 }

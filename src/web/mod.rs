@@ -5,6 +5,7 @@ pub mod around;
 pub mod assets;
 pub mod client;
 pub mod error;
+mod limits;
 pub mod ops;
 pub mod pages;
 pub mod qr;
@@ -23,6 +24,7 @@ use self::api::openapi;
 use self::around::{Around, WebOptions};
 use self::pages::rendered::Rendered;
 use self::route::at;
+use crate::domain::limit::Action;
 use crate::services::Site;
 
 /// Everything that answers HTTP.
@@ -58,17 +60,18 @@ fn page_routes() -> Router {
     Router::new()
         .push(at("static/{name}").get(assets::static_asset).done())
         .append(&mut files)
-        .push(at("").get(lists::show_home).done())
+        .push(at("").get(lists::show_home).limit(Action::Search).done())
         .push(at("help").get(kept::show_help).done())
         .push(at("my-events").get(kept::show_own_events).done())
         .push(at("my-rsvps").get(kept::show_own_answers).done())
         .push(at("event/create").get(events::show_create_form).done())
-        .push(at("events").post(events::create_event).done())
+        .push(at("events").post(events::create_event).limit(Action::CreateEvent).done())
         .push(at("e/{event_id}").get(events::show_event).done())
         .push(
             at("e/{event_id}/rsvp")
                 .get(events::show_answer_form)
                 .post(answers::create_answer)
+                .limit(Action::Answer)
                 .done(),
         )
         .push(at(own).get(answers::show_own_answer).post(answers::update_own_answer).done())
@@ -81,9 +84,9 @@ fn page_routes() -> Router {
         .push(at(&below(host, "link")).post(organizer::reissue_link).done())
         .push(at(&below(host, "messages")).post(organizer::create_message).done())
         .push(at(&below(host, "rsvp/{rsvp_id}/{action}")).post(guests::act_on_guest).done())
-        .push(at("channels/discover").get(lists::show_channels).done())
+        .push(at("channels/discover").get(lists::show_channels).limit(Action::Search).done())
         .push(at("channel/{slug}").get(lists::show_channel).done())
-        .push(at("channel/p/{slug}").get(lists::show_private_channel).done())
+        .push(at("channel/p/{slug}").get(lists::show_private_channel).limit(Action::Search).done())
         .push(at("admin/{root}").get(owner::show_all_events).done())
         .push(at("admin/{root}/events").get(owner::show_all_events).done())
         .push(at("admin/{root}/channels").get(owner::show_all_channels).done())
@@ -96,7 +99,13 @@ fn api_routes() -> Router {
     let event = "api/v1/events/{event_id}";
     let below = |path: &str| format!("{event}/{path}");
     Router::new()
-        .push(at("api/v1/events").get(events::list_events).post(events::create_event).done())
+        .push(
+            at("api/v1/events")
+                .get(events::list_events)
+                .post(events::create_event)
+                .limit(Action::CreateEvent)
+                .done(),
+        )
         .push(
             at(event)
                 .get(events::get_event)
@@ -105,7 +114,13 @@ fn api_routes() -> Router {
                 .done(),
         )
         .push(at(&below("event.ics")).get(events::get_event_calendar).done())
-        .push(at(&below("rsvps")).get(guests::list_rsvps).post(rsvps::create_rsvp).done())
+        .push(
+            at(&below("rsvps"))
+                .get(guests::list_rsvps)
+                .post(rsvps::create_rsvp)
+                .limit(Action::Answer)
+                .done(),
+        )
         .push(
             at(&below("rsvps/self"))
                 .get(rsvps::get_own_rsvp)
@@ -116,8 +131,8 @@ fn api_routes() -> Router {
         .push(at(&below("rsvps/self/messages")).post(rsvps::create_own_message).done())
         .push(at(&below("rsvps/{rsvp_id}")).delete(guests::delete_rsvp).done())
         .push(organizer_routes("api/v1/events/{event_id}"))
-        .push(at("api/v1/channels").get(channels::list_channels).done())
-        .push(at("api/v1/channels/{slug}").get(channels::get_channel).done())
+        .push(at("api/v1/channels").get(channels::list_channels).limit(Action::Search).done())
+        .push(at("api/v1/channels/{slug}").get(channels::get_channel).limit(Action::Search).done())
         // The original answers these without the prefix too.
         .push(organizer_routes("events/{event_id}"))
 }

@@ -8,18 +8,22 @@ use salvo::routing::Router;
 use salvo::routing::filters;
 use salvo::{Depot, FlowCtrl, Handler, Request, Response, async_trait};
 
+use super::limits::Limit;
+use crate::domain::limit::Action;
+
 /// A path and the handlers of its methods. `HEAD` is answered by the handler of `GET`, `OPTIONS`
 /// with what the path takes.
 pub(super) struct Route {
     router: Router,
     allowed: Vec<Method>,
+    limit: Action,
 }
 
 /// A route at `path`, relative to the router it is pushed into.
 pub(super) fn at(path: &str) -> Route {
     // An empty path needs no filter; salvo would warn of one.
     let router = if path.is_empty() { Router::new() } else { Router::with_path(path) };
-    Route { router, allowed: vec![Method::OPTIONS] }
+    Route { router, allowed: vec![Method::OPTIONS], limit: Action::Change }
 }
 
 impl Route {
@@ -56,11 +60,17 @@ impl Route {
         self
     }
 
+    /// As what the requests of this route count that do something; [`Action::Change`] unless told.
+    pub(super) fn limit(mut self, action: Action) -> Self {
+        self.limit = action;
+        self
+    }
+
     /// The route, ready to be pushed.
     pub(super) fn done(self) -> Router {
         let mut methods: Vec<&str> = self.allowed.iter().map(Method::as_str).collect();
         methods.sort_unstable();
-        self.router.options(TellAllowed(methods.join(", ")))
+        self.router.hoop(Limit(self.limit)).options(TellAllowed(methods.join(", ")))
     }
 }
 

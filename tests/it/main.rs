@@ -19,6 +19,7 @@ mod jobs;
 mod kill;
 mod layers;
 mod licences;
+mod limits;
 mod looks;
 mod markdown;
 mod messages;

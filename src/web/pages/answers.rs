@@ -4,7 +4,7 @@ use salvo::http::StatusCode;
 use salvo::{Depot, Request, Response, handler};
 
 use super::events::{NAMES, event_page};
-use super::{for_form, form_fields, is_new, render, see_other, show};
+use super::{for_form, form_fields, guard, is_new, render, see_other, show};
 use crate::domain::event::{EventSummary, Viewer};
 use crate::domain::message::{Message, MessageKind};
 use crate::domain::rsvp::Reply;
@@ -29,10 +29,12 @@ pub async fn create_answer(
     response: &mut Response,
     depot: &mut Depot,
 ) -> Result<(), Problem> {
-    let mut form = AnswerForm::read(form_fields(request).await?);
+    let fields = form_fields(request).await?;
+    let mut form = AnswerForm::read(&fields);
     let (site, client) = (site(depot)?, ClientInfo::of(depot));
     let id = path_param(request, "event_id");
-    let given = match answer_of(&form) {
+    let guarded = guard::check(site, &fields, &mut form.started);
+    let given = match guarded.and_then(|()| answer_of(&form)) {
         Ok((answer, note)) => rsvps::submit(site, id, answer, Some(&note), Entry::Ordinary).await,
         Err(error) => Err(error),
     };

@@ -91,6 +91,7 @@ pub(super) fn filled(summary: &EventSummary, now: Timestamp) -> EventForm {
         rsvps_closed: event.rsvps_closed,
         rsvp_close_at: local(event.rsvps_close_at),
         revision: event.revision.to_string(),
+        started: String::new(),
         errors: Vec::new(),
     }
 }

@@ -4,7 +4,7 @@ use salvo::{Depot, Request, Response, handler};
 
 use super::rendered::Page;
 use super::{
-    event_form, for_form, form_fields, render, rendered, see_other, sharing, show, show_html,
+    event_form, for_form, form_fields, guard, render, rendered, see_other, sharing, show, show_html,
 };
 use crate::domain::event::Viewer;
 use crate::domain::rsvp::{Approval, Reply, Rsvp};
@@ -35,7 +35,7 @@ pub async fn show_event(
     let address = client.absolute(&format!("/e/{id}"));
     let make = async || {
         let view = events::look(site, id, NAMES).await?;
-        let page = event_page(site, &client, &view, AnswerForm::default());
+        let page = event_page(site, &client, &view, new_answer(site));
         Page::render(&page, Some(view.summary))
     };
     let page = rendered(depot)?.page(address, site, make).await?;
@@ -60,15 +60,17 @@ pub async fn show_answer_form(
     let now = site.clock.now();
     let page = AnswerPage {
         facts: show::facts(&summary, viewer, now),
-        answer: show::answer_block(&summary, &site.rules, AnswerForm::default(), now),
+        answer: show::answer_block(&summary, &site.rules, new_answer(site), now),
     };
     render(response, &page)
 }
 
 /// Shows the form that makes an event.
 #[handler]
-pub async fn show_create_form(response: &mut Response) -> Result<(), Problem> {
-    let form = EventForm { timezone: "UTC".to_owned(), ..EventForm::default() };
+pub async fn show_create_form(depot: &mut Depot, response: &mut Response) -> Result<(), Problem> {
+    let site = site(depot)?;
+    let started = site.limits.stamp(site.clock.now());
+    let form = EventForm { timezone: "UTC".to_owned(), started, ..EventForm::default() };
     render(response, &CreatePage { form })
 }
 
@@ -82,7 +84,9 @@ pub async fn create_event(
     let fields = form_fields(request).await?;
     let mut form = EventForm::read(&fields);
     let site = site(depot)?;
-    let made = match event_form::details(&form, fields("timezone_offset_minutes"), None) {
+    let guarded = guard::check(site, &fields, &mut form.started);
+    let offset = fields("timezone_offset_minutes");
+    let made = match guarded.and_then(|()| event_form::details(&form, offset, None)) {
         Ok(details) => events::create(site, details).await,
         Err(error) => Err(error),
     };
@@ -98,6 +102,11 @@ pub async fn create_event(
             render(response, &CreatePage { form })
         }
     }
+}
+
+/// An empty form for an answer.
+fn new_answer(site: &Site) -> AnswerForm {
+    AnswerForm { started: site.limits.stamp(site.clock.now()), ..AnswerForm::default() }
 }
 
 /// The page of an event, with what was typed into its form.

@@ -4,6 +4,7 @@ pub mod answers;
 pub mod docs;
 pub mod event_form;
 pub mod events;
+mod guard;
 pub mod guests;
 pub mod kept;
 pub mod lists;

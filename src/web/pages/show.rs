@@ -94,6 +94,7 @@ pub(super) fn answer_form(own: &Rsvp) -> AnswerForm {
         guest_count: own.companions.to_string(),
         note: String::new(),
         is_private_rsvp: own.is_private,
+        started: String::new(),
         errors: Vec::new(),
     }
 }

@@ -61,7 +61,11 @@ mod tests {
 
     #[test]
     fn renders_the_form() {
-        let empty = EventForm { timezone: "UTC".to_owned(), ..EventForm::default() };
+        let empty = EventForm {
+            timezone: "UTC".to_owned(),
+            started: "1780315200.00112233445566778899aabbccddeeff".to_owned(),
+            ..EventForm::default()
+        };
         let mut refused = event_form();
         refused.title.clear();
         refused.errors = vec![

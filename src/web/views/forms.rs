@@ -44,6 +44,8 @@ pub struct EventForm {
     pub rsvp_close_at: String,
     /// The revision that the edit started from; blank for a new event.
     pub revision: String,
+    /// Of a new event, the stamp that the form was given out with.
+    pub started: String,
     /// What is wrong with it.
     pub errors: FormErrors,
 }
@@ -68,6 +70,7 @@ impl EventForm {
             rsvps_closed: is_ticked(get("rsvps_closed")),
             rsvp_close_at: text("rsvp_close_at"),
             revision: text("revision"),
+            started: text("started"),
             errors: Vec::new(),
         }
     }
@@ -100,6 +103,8 @@ pub struct AnswerForm {
     pub note: String,
     /// Counted, not named.
     pub is_private_rsvp: bool,
+    /// Of a new answer, the stamp that the form was given out with.
+    pub started: String,
     /// What is wrong with it.
     pub errors: FormErrors,
 }
@@ -116,6 +121,7 @@ impl AnswerForm {
             guest_count: text("guest_count"),
             note: text("note"),
             is_private_rsvp: is_ticked(get("is_private_rsvp")),
+            started: text("started"),
             errors: Vec::new(),
         }
     }

@@ -114,6 +114,7 @@ pub fn event_form() -> EventForm {
         rsvps_closed: false,
         rsvp_close_at: "2026-06-12T18:00".to_owned(),
         revision: "3".to_owned(),
+        started: String::new(),
         errors: Vec::new(),
     }
 }

@@ -13,6 +13,7 @@ use openrsvp::domain::decay::Fading;
 use openrsvp::domain::token;
 use openrsvp::jobs::scheduler::SchedulerOptions;
 use openrsvp::services::Rules;
+use openrsvp::services::limits::LimitOptions;
 use openrsvp::store::db::{Engine, PostgresOptions, SqliteOptions, StoreOptions};
 use openrsvp::web::around::WebOptions;
 use reqwest::{Method, RequestBuilder, StatusCode};
@@ -59,9 +60,14 @@ pub struct TestApp {
 
 impl TestApp {
     pub async fn start(engine: Engine) -> Self {
+        Self::start_limited(engine, None).await
+    }
+
+    /// The same, with limits on what a client may do.
+    pub async fn start_limited(engine: Engine, limits: Option<LimitOptions>) -> Self {
         let database = TestDatabase::new(engine).await;
         let clock = Clock::frozen(NOW.parse().expect("a time"));
-        let running = start(&database.options, clock.clone()).await;
+        let running = start(&database.options, clock.clone(), limits).await;
         let base = format!("http://{}", running.address);
         Self { clock, base, running: Some(running), client: client(), database }
     }
@@ -145,7 +151,7 @@ impl TestApp {
     }
 }
 
-async fn start(options: &StoreOptions, clock: Clock) -> Running {
+async fn start(options: &StoreOptions, clock: Clock, limits: Option<LimitOptions>) -> Running {
     static SEED: AtomicU64 = AtomicU64::new(1);
     let options = AppOptions {
         store: options.clone(),
@@ -168,6 +174,7 @@ async fn start(options: &StoreOptions, clock: Clock) -> Running {
         shutdown_grace: Duration::from_secs(5),
         // Tests run jobs themselves, when they mean to.
         scheduler: SchedulerOptions::new(false, 1, 12),
+        limits,
     };
     let entropy = Entropy::seeded(SEED.fetch_add(1, Ordering::Relaxed));
     app::start(options, clock, entropy).await.expect("the program starts")

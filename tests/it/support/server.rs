@@ -36,6 +36,8 @@ impl TestServer {
             command.env("OPENRSVP_DATABASE__URL", url);
         }
         command.env("OPENRSVP_INSTANCE__ADMIN_TOKEN", super::INSTANCE_TOKEN);
+        // All clients of a test have one address.
+        command.env("OPENRSVP_RATE_LIMIT__ENABLED", "false");
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(log_file(data_dir));
         let child = command.spawn().expect("the program starts");
         let mut server = Self { child, base: format!("http://127.0.0.1:{port}") };
