@@ -293,7 +293,6 @@ pub async fn glance(
     Ok((summary, viewer))
 }
 
-/// Remembers that a person looked at an event, and so at its channel.
 /// Notes that a person looked at an event, and with it at its channel.
 pub fn count_visit(site: &Site, summary: &EventSummary) {
     site.touches.event(&summary.event.id, BOOST_VIEW);
@@ -469,9 +468,9 @@ pub async fn home(site: &Site, page: i64, per_page: i64) -> Result<Home, Error> 
     site.db
         .read(move |tx| {
             Box::pin(async move {
-                let total = events::count_upcoming(tx, now).await?;
+                let (total, first) = events::count_upcoming(tx, now).await?;
                 let (page, slice) = pages::slice(page, per_page, total);
-                let events = events::list_upcoming(tx, now, slice).await?;
+                let events = events::list_upcoming(tx, now, first, slice).await?;
                 let recent = events::list_past(tx, now, RECENT).await?;
                 Ok(Home { upcoming: EventList { events, total, page }, recent })
             })

@@ -68,9 +68,11 @@ queries! {
         ORDER BY e.starts_at, e.id LIMIT $4 OFFSET $5");
     COUNT_PUBLIC = "SELECT COUNT(*) FROM events e WHERE NOT e.is_private AND e.unlisted_at > $1
             AND e.starts_at >= $2 AND e.starts_at <= $3";
-    LIST_UPCOMING = summary!("WHERE NOT e.is_private AND e.over_at > $1
-        ORDER BY e.starts_at, e.id LIMIT $2 OFFSET $3");
-    COUNT_UPCOMING = "SELECT COUNT(*) FROM events e WHERE NOT e.is_private AND e.over_at > $1";
+    // Begins with the first that is not over: the past before it is not read.
+    LIST_UPCOMING = summary!("WHERE NOT e.is_private AND e.over_at > $1 AND e.starts_at >= $2
+        ORDER BY e.starts_at, e.id LIMIT $3 OFFSET $4");
+    COUNT_UPCOMING = "SELECT COUNT(*), MIN(e.starts_at) FROM events e
+        WHERE NOT e.is_private AND e.over_at > $1";
     LIST_PAST = summary!("WHERE NOT e.is_private AND e.over_at <= $1 AND e.unlisted_at > $1
         ORDER BY e.over_at DESC, e.starts_at DESC, e.id DESC LIMIT $2");
     LIST_OF_CHANNEL = summary!("WHERE e.channel_id = $1 AND e.unlisted_at > $2
@@ -247,18 +249,23 @@ pub async fn count_public(tx: &mut Tx, now: Timestamp, starts: Starts) -> Result
     count(tx.one(&COUNT_PUBLIC, values).await?)
 }
 
-/// Public events that are not over at `now`, soonest start first.
+/// Public events that are not over at `now`, soonest start first; none of them starts before
+/// `first`, as [`count_upcoming`] told.
 pub async fn list_upcoming(
     tx: &mut Tx,
     now: Timestamp,
+    first: i64,
     slice: Slice,
 ) -> Result<Vec<EventSummary>, StoreError> {
-    summaries(&tx.all(&LIST_UPCOMING, values![micros(now), slice.limit, slice.offset]).await?)
+    let values = values![micros(now), first, slice.limit, slice.offset];
+    summaries(&tx.all(&LIST_UPCOMING, values).await?)
 }
 
-/// How many events [`list_upcoming`] pages through.
-pub async fn count_upcoming(tx: &mut Tx, now: Timestamp) -> Result<i64, StoreError> {
-    count(tx.one(&COUNT_UPCOMING, values![micros(now)]).await?)
+/// How many events [`list_upcoming`] pages through, and when the first of them starts, in
+/// microseconds.
+pub async fn count_upcoming(tx: &mut Tx, now: Timestamp) -> Result<(i64, i64), StoreError> {
+    let Some(row) = tx.one(&COUNT_UPCOMING, values![micros(now)]).await? else { return Ok((0, 0)) };
+    Ok((row.get(0)?, row.get::<Option<i64>>(1)?.unwrap_or_default()))
 }
 
 /// Public events that are over and still on lists at `now`, last over first.

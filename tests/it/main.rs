@@ -25,6 +25,7 @@ mod markdown;
 mod messages;
 mod organizer;
 mod pages;
+mod plans;
 mod rsvps;
 mod scheduler;
 mod schema;
