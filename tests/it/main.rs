@@ -29,6 +29,7 @@ mod plans;
 mod rsvps;
 mod scheduler;
 mod schema;
+mod secrecy;
 mod sharing;
 mod store;
 mod vacuum;
