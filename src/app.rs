@@ -34,6 +34,10 @@ const IDLE_TIMEOUT: Duration = Duration::from_secs(75);
 const HEADER_BYTES: usize = 32 * 1024;
 /// Most connections at once.
 const CONNECTIONS: usize = 10_000;
+/// Between two tries to open the database, at first.
+const FIRST_PAUSE: Duration = Duration::from_millis(100);
+/// Between two tries to open the database, in the end.
+const LAST_PAUSE: Duration = Duration::from_secs(2);
 /// Time for connections that are under way to be accepted, before the socket closes.
 const LAST_CONNECTIONS: Duration = Duration::from_millis(100);
 
@@ -48,12 +52,25 @@ pub struct AppOptions {
     pub listen: String,
     /// The web layer.
     pub web: WebOptions,
+    /// How patient the start is, and what it may do to the schema.
+    pub opening: Opening,
+    /// How long requests are still taken when the program stops, so that balancers notice.
+    pub shutdown_pause: Duration,
     /// How long requests in flight may take to finish when the program stops.
     pub shutdown_grace: Duration,
     /// When jobs run.
     pub scheduler: SchedulerOptions,
     /// How much of what a client may do; `None` for no limits.
     pub limits: Option<LimitOptions>,
+}
+
+/// How patient a start is, and what it may do to the schema.
+#[derive(Debug, Clone, Copy)]
+pub struct Opening {
+    /// How long to wait for PostgreSQL to answer, and for a schema that is too old.
+    pub patience: Duration,
+    /// Whether to bring the schema up to date.
+    pub migrates: bool,
 }
 
 /// Why the program does not start.
@@ -87,18 +104,19 @@ pub struct Running {
     stopping: watch::Sender<bool>,
     flushing: JoinHandle<()>,
     scheduler: Option<Scheduler>,
+    pause: Duration,
     grace: Duration,
 }
 
 /// Opens the site: its database at today's schema, and the rules.
 pub async fn open(
     store: &StoreOptions,
+    opening: Opening,
     rules: Rules,
     clock: Clock,
     entropy: Entropy,
 ) -> Result<Site, StartError> {
-    let db = Db::open(store).await?;
-    db.migrate(clock.now()).await?;
+    let db = open_patiently(store, opening, &clock).await?;
     let site = Site {
         db,
         clock,
@@ -112,28 +130,80 @@ pub async fn open(
     Ok(site)
 }
 
+/// Opens the database as soon as it can be used. A SQLite file that cannot is a fault to be mended;
+/// a server may yet come.
+async fn open_patiently(
+    store: &StoreOptions,
+    opening: Opening,
+    clock: &Clock,
+) -> Result<Db, StoreError> {
+    let started = tokio::time::Instant::now();
+    let mut pause = FIRST_PAUSE;
+    loop {
+        let error = match open_database(store, opening, clock).await {
+            Ok(db) => return Ok(db),
+            Err(error) => error,
+        };
+        let may_come = matches!(store, StoreOptions::Postgres(_))
+            && (error.is_transient() || matches!(error, StoreError::SchemaTooOld { .. }));
+        if !may_come || started.elapsed() + pause > opening.patience {
+            return Err(error);
+        }
+        tracing::warn!(%error, "waiting for the database");
+        tokio::time::sleep(pause).await;
+        pause = (pause * 2).min(LAST_PAUSE);
+    }
+}
+
+async fn open_database(
+    store: &StoreOptions,
+    opening: Opening,
+    clock: &Clock,
+) -> Result<Db, StoreError> {
+    let db = Db::open(store).await?;
+    let ready = if opening.migrates {
+        db.migrate(clock.now()).await.map(drop)
+    } else {
+        db.require_schema().await
+    };
+    match ready {
+        Ok(()) => Ok(db),
+        Err(error) => {
+            db.close().await;
+            Err(error)
+        }
+    }
+}
+
 /// Starts the program; it answers when this returns.
 pub async fn start(
     options: AppOptions,
     clock: Clock,
     entropy: Entropy,
 ) -> Result<Running, StartError> {
-    let mut site = open(&options.store, options.rules, clock, entropy).await?;
-    site.limits = options.limits.map(Limits::new).unwrap_or_default();
-    let readiness = Readiness::default();
     let refused = |source| StartError::Listen { listen: options.listen.clone(), source };
     let listener = TcpListener::bind(&options.listen).await.map_err(refused)?;
+    let listener = listener.into_std().map_err(refused)?;
     let address = listener.local_addr().map_err(refused)?;
-    let acceptor = TcpAcceptor::try_from(listener).map_err(refused)?;
+    let serve = || serve_on(&listener).map_err(refused);
 
-    let mut server = Server::new(acceptor).max_connections(CONNECTIONS).fuse_config(
-        FuseConfig::default()
-            .with_http1_header_timeout(HEADER_TIMEOUT)
-            .with_connection_idle_timeout(IDLE_TIMEOUT)
-            .with_write_stall_timeout(IDLE_TIMEOUT)
-            .with_request_body_timeout(HEADER_TIMEOUT),
-    );
-    server.http1_mut().max_buf_size(HEADER_BYTES);
+    let opening = open(&options.store, options.opening, options.rules, clock, entropy);
+    let mut site = match options.store {
+        StoreOptions::Sqlite(_) => opening.await?,
+        // It may take its time: whoever asks meanwhile is told so.
+        StoreOptions::Postgres(_) => {
+            let server = serve()?;
+            let (handle, entropy) = (server.handle(), Entropy::system());
+            let waiting = tokio::spawn(server.serve(web::waiting(entropy, options.web.clone())));
+            let opened = opening.await;
+            handle.stop_graceful(None);
+            waiting.await.ok();
+            opened?
+        }
+    };
+    site.limits = options.limits.map(Limits::new).unwrap_or_default();
+    let readiness = Readiness::default();
+    let server = serve()?;
     let handle = server.handle();
     let service = web::service(site.clone(), readiness.clone(), options.web);
     let serving = tokio::spawn(server.serve(service));
@@ -151,8 +221,23 @@ pub async fn start(
         stopping,
         flushing,
         scheduler,
+        pause: options.shutdown_pause,
         grace: options.shutdown_grace,
     })
+}
+
+/// A server on a socket that listens already.
+fn serve_on(listener: &std::net::TcpListener) -> io::Result<Server<TcpAcceptor>> {
+    let acceptor = TcpAcceptor::try_from(TcpListener::from_std(listener.try_clone()?)?)?;
+    let mut server = Server::new(acceptor).max_connections(CONNECTIONS).fuse_config(
+        FuseConfig::default()
+            .with_http1_header_timeout(HEADER_TIMEOUT)
+            .with_connection_idle_timeout(IDLE_TIMEOUT)
+            .with_write_stall_timeout(IDLE_TIMEOUT)
+            .with_request_body_timeout(HEADER_TIMEOUT),
+    );
+    server.http1_mut().max_buf_size(HEADER_BYTES);
+    Ok(server)
 }
 
 impl Running {
@@ -165,7 +250,7 @@ impl Running {
                 scheduler.stop(self.grace).await;
             }
         });
-        tokio::time::sleep(LAST_CONNECTIONS).await;
+        tokio::time::sleep(self.pause.max(LAST_CONNECTIONS)).await;
         self.server.stop_graceful(self.grace);
         if let Err(error) = self.serving.await {
             tracing::error!(%error, "the server ended badly");

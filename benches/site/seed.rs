@@ -1,6 +1,8 @@
 //! A full site: events with twenty answers each.
 
 use jiff::{SignedDuration, Timestamp};
+use std::time::Duration;
+
 use openrsvp::domain::clock::{Clock, Entropy};
 use openrsvp::domain::decay::Fading;
 use openrsvp::domain::event::Event;
@@ -49,7 +51,9 @@ async fn open(engine: &Engine) -> Site {
         max_companions: 5,
         instance_token: hash("none"),
     };
-    openrsvp::app::open(&engine.store(), rules, Clock::system(), Entropy::system()).await.unwrap()
+    let opening = openrsvp::app::Opening { patience: Duration::ZERO, migrates: true };
+    let store = engine.store();
+    openrsvp::app::open(&store, opening, rules, Clock::system(), Entropy::system()).await.unwrap()
 }
 
 async fn add_events(site: &Site, all: &[Event]) {

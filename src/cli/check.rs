@@ -10,7 +10,7 @@ use sysinfo::Disks;
 use super::{options, out};
 use crate::config::{Config, Loaded};
 use crate::domain::clock::Clock;
-use crate::store::db::{Db, Engine};
+use crate::store::db::{Db, Engine, StoreError};
 use crate::store::migrate;
 
 /// Below this much free space a check fails.
@@ -128,10 +128,8 @@ async fn database(config: &Config) -> Finding {
 async fn inspect(db: &Db) -> Finding {
     let known = migrate::known();
     let version = db.schema_version().await.map_err(|error| error.to_string())?;
-    if version > known {
-        return Err(format!(
-            "the schema has version {version}, this program knows {known}: start a newer version"
-        ));
+    if let Err(error @ StoreError::SchemaTooNew { .. }) = db.require_schema().await {
+        return Err(error.to_string());
     }
     let faults = db.check_integrity().await.map_err(|error| error.to_string())?;
     if let Some(fault) = faults.first() {

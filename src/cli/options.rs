@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 
-use crate::app::AppOptions;
+use crate::app::{AppOptions, Opening};
 use crate::config::Config;
 use crate::domain::clock::{Clock, Entropy};
 use crate::domain::decay::Fading;
@@ -32,6 +32,11 @@ pub(super) fn app(config: &Config) -> Result<AppOptions> {
             request_timeout: Duration::from_secs(server.request_timeout_seconds),
             max_body_bytes: server.max_body_bytes,
         },
+        opening: Opening {
+            patience: Duration::from_secs(config.database.start_timeout_seconds),
+            ..opening(config)
+        },
+        shutdown_pause: Duration::from_secs(server.shutdown_pause_seconds),
         shutdown_grace: Duration::from_secs(server.shutdown_grace_seconds),
         scheduler: scheduler(config),
         limits: limits(config)?,
@@ -64,10 +69,13 @@ fn limits(config: &Config) -> Result<Option<LimitOptions>> {
 
 /// The site without a server, for commands.
 pub(super) async fn site(config: &Config) -> Result<Site> {
-    let site =
-        crate::app::open(&store(config)?, rules(config)?, Clock::system(), Entropy::system())
-            .await?;
-    Ok(site)
+    let (clock, entropy) = (Clock::system(), Entropy::system());
+    Ok(crate::app::open(&store(config)?, opening(config), rules(config)?, clock, entropy).await?)
+}
+
+/// A command does not wait for its database longer than for a connection.
+fn opening(config: &Config) -> Opening {
+    Opening { patience: Duration::ZERO, migrates: config.database.migrate_on_start }
 }
 
 fn listen(host: &str, port: u16) -> String {
@@ -84,6 +92,7 @@ pub(super) fn store(config: &Config) -> Result<StoreOptions> {
     let patience = Duration::from_secs(database.acquire_timeout_seconds);
     if let Some(url) = &database.url {
         let mut options = PostgresOptions::new(url.reveal());
+        options.ca_file.clone_from(&database.ca_file);
         options.max_connections = database.max_connections;
         options.acquire_timeout = patience;
         options.statement_timeout = Duration::from_secs(database.statement_timeout_seconds);

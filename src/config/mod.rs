@@ -78,6 +78,9 @@ pub struct Server {
     pub request_timeout_seconds: u64,
     /// How long requests in flight may take to finish when the program stops.
     pub shutdown_grace_seconds: u64,
+    /// How long the program goes on taking requests after it said that it stops, so that the
+    /// balancer before it notices.
+    pub shutdown_pause_seconds: u64,
     /// Largest body of a request.
     pub max_body_bytes: usize,
 }
@@ -91,6 +94,7 @@ impl Default for Server {
             trusted_proxies: Vec::new(),
             request_timeout_seconds: 30,
             shutdown_grace_seconds: 20,
+            shutdown_pause_seconds: 0,
             max_body_bytes: 262_144,
         }
     }
@@ -107,6 +111,8 @@ pub struct Database {
     pub url: Option<Secret>,
     /// A file that holds `url`.
     pub url_file: Option<PathBuf>,
+    /// Certificates (PEM) of the authorities that may vouch for the PostgreSQL server.
+    pub ca_file: Option<PathBuf>,
     /// Threads that read the SQLite file.
     pub readers: usize,
     /// Most connections of this process to PostgreSQL.
@@ -115,6 +121,10 @@ pub struct Database {
     pub acquire_timeout_seconds: u64,
     /// How long a statement may take on PostgreSQL.
     pub statement_timeout_seconds: u64,
+    /// How long a start waits for PostgreSQL, and for its schema.
+    pub start_timeout_seconds: u64,
+    /// Whether a start brings the schema up to date.
+    pub migrate_on_start: bool,
 }
 
 impl Default for Database {
@@ -124,10 +134,13 @@ impl Default for Database {
             path: None,
             url: None,
             url_file: None,
+            ca_file: None,
             readers: 4,
             max_connections: 10,
             acquire_timeout_seconds: 5,
             statement_timeout_seconds: 30,
+            start_timeout_seconds: 60,
+            migrate_on_start: true,
         }
     }
 }
@@ -301,6 +314,7 @@ impl Config {
     pub fn defaults(profile: Profile) -> Self {
         let mut config = Self::default();
         if profile == Profile::Cluster {
+            config.server.shutdown_pause_seconds = 5;
             config.scheduler.enabled = false;
             config.log.format = LogFormat::Json;
         }

@@ -15,6 +15,12 @@ impl Config {
         self.fading.check(&mut faults);
         let token = self.instance.admin_token.as_ref();
         faults.unless(
+            profile == Profile::Single || token.is_some(),
+            "instance.admin_token",
+            "a token that all processes share, as it is or by admin_token_file: the profile \
+             cluster needs one",
+        );
+        faults.unless(
             token.is_none_or(|token| token.reveal().len() >= 16),
             "instance.admin_token",
             "at least 16 characters",
@@ -68,6 +74,7 @@ impl Server {
         );
         faults.outside(1..=600, self.request_timeout_seconds, "server.request_timeout_seconds");
         faults.outside(0..=600, self.shutdown_grace_seconds, "server.shutdown_grace_seconds");
+        faults.outside(0..=600, self.shutdown_pause_seconds, "server.shutdown_pause_seconds");
         faults.outside(32_768..=16_777_216, self.max_body_bytes, "server.max_body_bytes");
     }
 }
@@ -86,6 +93,12 @@ impl Database {
             "database.url",
             "the address of a PostgreSQL database: the profile cluster needs one",
         );
+        faults.unless(
+            self.ca_file.as_ref().is_none_or(|file| file.is_file()),
+            "database.ca_file",
+            "a file of certificates (PEM)",
+        );
+        faults.outside(0..=3600, self.start_timeout_seconds, "database.start_timeout_seconds");
         faults.outside(1..=64, self.readers, "database.readers");
         faults.outside(1..=1000, self.max_connections, "database.max_connections");
         faults.outside(1..=300, self.acquire_timeout_seconds, "database.acquire_timeout_seconds");

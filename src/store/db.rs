@@ -107,9 +107,15 @@ impl Db {
         match &*self.0 {
             Inner::Sqlite(threads, _) => settle(threads.write(closure).await),
             Inner::Postgres(server) => {
-                let mut tx = Tx::new(Connection::Write(Box::new(server.begin().await?)));
-                let outcome = tx.watch(closure).await;
-                tx.finish(outcome).await
+                let work = async {
+                    let mut tx = Tx::new(Connection::Write(Box::new(server.begin().await?)));
+                    let outcome = tx.watch(closure).await;
+                    if tx.is_lost() {
+                        server.reach().doubt();
+                    }
+                    tx.finish(outcome).await
+                };
+                server.reach().during(work).await
             }
         }
     }
@@ -124,12 +130,18 @@ impl Db {
         match &*self.0 {
             Inner::Sqlite(threads, _) => settle(threads.read(closure).await),
             Inner::Postgres(server) => {
-                let mut tx = Tx::new(Connection::Read(Box::new(server.acquire().await?)));
-                let outcome = tx.watch(closure).await;
-                outcome.and_then(|value| match tx.failure() {
-                    None => Ok(value),
-                    Some(error) => Err(error.into()),
-                })
+                let work = async {
+                    let mut tx = Tx::new(Connection::Read(Box::new(server.acquire().await?)));
+                    let outcome = tx.watch(closure).await;
+                    if tx.is_lost() {
+                        server.reach().doubt();
+                    }
+                    outcome.and_then(|value| match tx.failure() {
+                        None => Ok(value),
+                        Some(error) => Err(error.into()),
+                    })
+                };
+                server.reach().during(work).await
             }
         }
     }
@@ -155,6 +167,29 @@ impl Db {
         }
     }
 
+    /// Refuses a schema that this program cannot work on: too old, or changed by a newer version in
+    /// a way that this one does not know.
+    pub async fn require_schema(&self) -> Result<(), StoreError> {
+        let (found, known) = (self.schema_version().await?, migrate::known());
+        if found < known {
+            return Err(StoreError::SchemaTooOld { found, known });
+        }
+        if found > known && self.schema_needs().await? > known {
+            return Err(StoreError::SchemaTooNew { found, known });
+        }
+        Ok(())
+    }
+
+    /// The oldest version of the schema whose programs still work on this one.
+    async fn schema_needs(&self) -> Result<i64, StoreError> {
+        match &*self.0 {
+            Inner::Sqlite(threads, _) => {
+                threads.alone(|connection| migrate::sqlite_needs(connection)).await
+            }
+            Inner::Postgres(server) => migrate::postgres_needs(&mut *server.acquire().await?).await,
+        }
+    }
+
     /// The version of the schema; 0 when there is none yet.
     pub async fn schema_version(&self) -> Result<i64, StoreError> {
         match &*self.0 {
@@ -167,9 +202,18 @@ impl Db {
         }
     }
 
-    /// Whether the database answers.
+    /// Whether the database answers. One that is busy does, though not at once.
     pub async fn ping(&self) -> Result<(), StoreError> {
-        self.read(|tx| Box::pin(async move { tx.one(&PING, Vec::new()).await.map(drop) })).await
+        let ping =
+            self.read(|tx| Box::pin(async move { tx.one(&PING, Vec::new()).await.map(drop) }));
+        match &*self.0 {
+            Inner::Sqlite(..) => ping.await,
+            Inner::Postgres(server) => match tokio::time::timeout(BUSY, ping).await {
+                Err(_) if !server.reach().is_gone() => Ok(()),
+                Err(_) => Err(StoreError::unavailable("the server does not answer")),
+                Ok(answer) => answer,
+            },
+        }
     }
 
     /// A number that grows with every change, before the change is answered; `None` where other
@@ -301,6 +345,9 @@ impl Db {
         }
     }
 }
+
+/// A server that is there answers within this time, unless it has much to do.
+const BUSY: std::time::Duration = std::time::Duration::from_secs(1);
 
 static PING: Query =
     Query { name: "ping", sqlite: "SELECT 1", postgres: "SELECT CAST(1 AS BIGINT)" };

@@ -50,6 +50,16 @@ pub enum StoreError {
         /// The newest version this program knows.
         known: i64,
     },
+    /// The schema is older than this program needs, and the program was told to leave it alone.
+    #[error(
+        "the database has schema version {found}, this program needs {known}: run `openrsvp migrate`"
+    )]
+    SchemaTooOld {
+        /// The schema's version.
+        found: i64,
+        /// The version that this program needs.
+        known: i64,
+    },
     /// The database belongs to another program, or to OpenRSVP before 1.0.
     #[error(
         "the database has tables, but not of this program; the file of an OpenRSVP before 1.0 is \

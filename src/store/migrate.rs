@@ -2,6 +2,7 @@
 //! transaction, and is never changed once released. Processes that start together take turns.
 
 use jiff::Timestamp;
+use rusqlite::OptionalExtension as _;
 use sqlx::postgres::PgConnection;
 use sqlx::{Connection as _, Row as _, SqlSafeStr};
 
@@ -16,6 +17,9 @@ pub struct Migration {
     pub version: i64,
     /// The name of its files.
     pub name: &'static str,
+    /// The oldest version whose programs still work after it. A migration that only adds leaves
+    /// them all; one that takes away needs the version since which nothing uses what goes.
+    pub needs: i64,
     /// For SQLite.
     pub sqlite: &'static str,
     /// For PostgreSQL.
@@ -23,10 +27,11 @@ pub struct Migration {
 }
 
 macro_rules! migrations {
-    ($($version:literal $name:literal),* $(,)?) => {
+    ($($version:literal $name:literal $(needs $needs:literal)?),* $(,)?) => {
         &[$(Migration {
             version: $version,
             name: $name,
+            needs: 0 $(+ $needs)?,
             sqlite: include_str!(concat!("migrations/sqlite/", $name, ".sql")),
             postgres: include_str!(concat!("migrations/postgres/", $name, ".sql")),
         }),*]
@@ -56,15 +61,18 @@ pub struct Outcome {
 }
 
 /// The migration that leads on from `version`.
-fn after(
-    migrations: &'static [Migration],
-    version: i64,
-) -> Result<Option<&'static Migration>, StoreError> {
+fn after(migrations: &'static [Migration], version: i64) -> Option<&'static Migration> {
+    migrations.iter().find(|migration| migration.version > version)
+}
+
+/// Whether a program of these migrations works on a schema of version `found`, which a program may
+/// have made that is newer.
+fn require(migrations: &[Migration], found: i64, needs: i64) -> Result<(), StoreError> {
     let known = newest(migrations);
-    if version > known {
-        return Err(StoreError::SchemaTooNew { found: version, known });
+    if found > known && needs > known {
+        return Err(StoreError::SchemaTooNew { found, known });
     }
-    Ok(migrations.iter().find(|migration| migration.version > version))
+    Ok(())
 }
 
 const CREATE: &str = "CREATE TABLE IF NOT EXISTS schema_migrations (
@@ -72,6 +80,11 @@ const CREATE: &str = "CREATE TABLE IF NOT EXISTS schema_migrations (
     name TEXT NOT NULL,
     applied_at BIGINT NOT NULL
 )";
+
+/// The key in `meta` of the oldest version whose programs still work.
+const NEEDS: &str = "schema_needs";
+const SET_NEEDS: &str = "INSERT INTO meta (key, value, updated_at) VALUES ($1, $2, $3)
+    ON CONFLICT (key) DO UPDATE SET value = excluded.value, updated_at = excluded.updated_at";
 
 /// The version of a SQLite file.
 pub(super) fn sqlite_version(connection: &rusqlite::Connection) -> Result<i64, StoreError> {
@@ -87,6 +100,15 @@ pub(super) fn sqlite_version(connection: &rusqlite::Connection) -> Result<i64, S
     read().unwrap_or_else(|error| Err(sqlite_refused("schema version", error)))
 }
 
+/// The oldest version whose programs still work on a SQLite file.
+pub(super) fn sqlite_needs(connection: &rusqlite::Connection) -> Result<i64, StoreError> {
+    let asked = connection
+        .query_row("SELECT value FROM meta WHERE key = ?1", [NEEDS], |row| row.get::<_, String>(0))
+        .optional();
+    let value = asked.map_err(|error| sqlite_refused("schema needs", error))?;
+    Ok(value.and_then(|text| text.parse().ok()).unwrap_or(0))
+}
+
 /// Brings a SQLite file up to date.
 pub(super) fn sqlite(
     connection: &mut rusqlite::Connection,
@@ -94,18 +116,25 @@ pub(super) fn sqlite(
     now: Timestamp,
 ) -> Result<Outcome, StoreError> {
     let from = sqlite_version(connection)?;
+    if from > newest(migrations) {
+        require(migrations, from, sqlite_needs(connection)?)?;
+    }
     // Looking first keeps a start that has nothing to do from waiting for other programs.
-    while after(migrations, sqlite_version(connection)?)?.is_some() {
+    while after(migrations, sqlite_version(connection)?).is_some() {
         let behavior = rusqlite::TransactionBehavior::Immediate;
         let transaction = connection
             .transaction_with_behavior(behavior)
             .map_err(|error| sqlite_refused("migrate", error))?;
-        if let Some(next) = after(migrations, sqlite_version(&transaction)?)? {
+        if let Some(next) = after(migrations, sqlite_version(&transaction)?) {
             let apply = || -> rusqlite::Result<()> {
                 transaction.execute_batch(CREATE)?;
                 transaction.execute_batch(next.sqlite)?;
                 let values = (next.version, next.name, now.as_microsecond());
                 transaction.execute("INSERT INTO schema_migrations VALUES (?1, ?2, ?3)", values)?;
+                if next.needs > 0 {
+                    let values = (NEEDS, next.needs.to_string(), now.as_microsecond());
+                    transaction.execute(SET_NEEDS, values)?;
+                }
                 Ok(())
             };
             apply().map_err(|error| sqlite_refused(next.name, error))?;
@@ -138,6 +167,16 @@ const TURN: &str = "SELECT pg_advisory_xact_lock(7235214870132)";
 const RECORD: &str =
     "INSERT INTO schema_migrations (version, name, applied_at) VALUES ($1, $2, $3)";
 
+/// The oldest version whose programs still work on a PostgreSQL database.
+pub(super) async fn postgres_needs(connection: &mut PgConnection) -> Result<i64, StoreError> {
+    let asked = sqlx::query_scalar::<_, String>("SELECT value FROM meta WHERE key = $1")
+        .bind(NEEDS)
+        .fetch_optional(connection)
+        .await;
+    let value = asked.map_err(|error| postgres_refused("schema needs", &error))?;
+    Ok(value.and_then(|text| text.parse().ok()).unwrap_or(0))
+}
+
 /// Brings a PostgreSQL database up to date.
 pub(super) async fn postgres(
     connection: &mut PgConnection,
@@ -145,7 +184,10 @@ pub(super) async fn postgres(
     now: Timestamp,
 ) -> Result<Outcome, StoreError> {
     let from = postgres_version(connection).await?;
-    while after(migrations, postgres_version(connection).await?)?.is_some() {
+    if from > newest(migrations) {
+        require(migrations, from, postgres_needs(connection).await?)?;
+    }
+    while after(migrations, postgres_version(connection).await?).is_some() {
         postgres_step(connection, migrations, now).await?;
     }
     Ok(Outcome { from, to: postgres_version(connection).await? })
@@ -162,7 +204,7 @@ async fn postgres_step(
     for sql in [PATIENCE, TURN] {
         sqlx::raw_sql(sql.into_sql_str()).execute(&mut *transaction).await.map_err(failed)?;
     }
-    if let Some(next) = after(migrations, postgres_version(&mut transaction).await?)? {
+    if let Some(next) = after(migrations, postgres_version(&mut transaction).await?) {
         let apply = async {
             sqlx::raw_sql(CREATE).execute(&mut *transaction).await?;
             sqlx::raw_sql(next.postgres).execute(&mut *transaction).await?;
@@ -171,7 +213,16 @@ async fn postgres_step(
                 .bind(next.name)
                 .bind(now.as_microsecond())
                 .execute(&mut *transaction)
-                .await
+                .await?;
+            if next.needs > 0 {
+                sqlx::query(SET_NEEDS)
+                    .bind(NEEDS)
+                    .bind(next.needs.to_string())
+                    .bind(now.as_microsecond())
+                    .execute(&mut *transaction)
+                    .await?;
+            }
+            Ok(())
         };
         apply.await.map_err(|error| postgres_refused(next.name, &error))?;
     }
@@ -185,25 +236,24 @@ mod tests {
     use std::collections::BTreeSet;
     use std::path::Path;
 
+    const META: &str =
+        "CREATE TABLE a (b); CREATE TABLE meta (key TEXT PRIMARY KEY, value, updated_at)";
     const TWO: &[Migration] = &[
-        Migration {
-            version: 1,
-            name: "1",
-            sqlite: "CREATE TABLE a (b); CREATE TABLE c (d);",
-            postgres: "",
-        },
+        Migration { version: 1, name: "1", needs: 0, sqlite: META, postgres: "" },
         Migration {
             version: 2,
             name: "2",
+            needs: 2,
             sqlite: "CREATE TABLE e (f); INSERT INTO e VALUES (1);",
             postgres: "",
         },
     ];
     const BROKEN: &[Migration] = &[
-        Migration { version: 1, name: "1", sqlite: "CREATE TABLE a (b);", postgres: "" },
+        Migration { version: 1, name: "1", needs: 0, sqlite: META, postgres: "" },
         Migration {
             version: 2,
             name: "2",
+            needs: 0,
             sqlite: "CREATE TABLE e (f); SELECT nothing;",
             postgres: "",
         },

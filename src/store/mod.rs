@@ -16,6 +16,7 @@ pub mod migrate;
 pub mod options;
 mod postgres;
 mod queue;
+mod reach;
 pub mod rsvps;
 mod sqlite;
 pub mod vacuum;

@@ -36,6 +36,9 @@ impl SqliteOptions {
 pub struct PostgresOptions {
     /// `postgres://user:password@host:port/database?sslmode=...&sslrootcert=...`.
     pub url: String,
+    /// Certificates (PEM) of the authorities that may vouch for the server. With it, the server's
+    /// certificate and name are checked whatever the address says (`sslmode=verify-full`).
+    pub ca_file: Option<PathBuf>,
     /// Most connections of this process; at least 1.
     pub max_connections: u32,
     /// How long to wait for a connection.
@@ -54,6 +57,7 @@ impl PostgresOptions {
     pub fn new(url: impl Into<String>) -> Self {
         Self {
             url: url.into(),
+            ca_file: None,
             max_connections: 10,
             acquire_timeout: Duration::from_secs(5),
             statement_timeout: Duration::from_secs(30),

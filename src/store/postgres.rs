@@ -1,12 +1,14 @@
 //! PostgreSQL: the pool and statements.
 
 use std::str::FromStr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use sqlx::error::ErrorKind;
 use sqlx::pool::PoolConnection;
 use sqlx::postgres::{
-    PgArguments, PgConnectOptions, PgConnection, PgPool, PgPoolOptions, PgRow, types::Oid,
+    PgArguments, PgConnectOptions, PgConnection, PgPool, PgPoolOptions, PgRow, PgSslMode,
+    types::Oid,
 };
 use sqlx::query::Query as Bound;
 use sqlx::{
@@ -17,6 +19,7 @@ use sqlx::{
 use super::dialect::Query;
 use super::error::{ConflictKind, EngineError, StoreError};
 use super::options::PostgresOptions;
+use super::reach::Reach;
 use super::value::{Row, Value};
 
 /// More than the program has statements, so that each is parsed once for each connection.
@@ -30,6 +33,7 @@ pub(super) struct Server {
     connections: u32,
     options: PgConnectOptions,
     patience: Duration,
+    reach: Arc<Reach>,
 }
 
 impl Server {
@@ -39,6 +43,10 @@ impl Server {
             .map_err(|error| StoreError::unavailable(format!("bad database URL: {error}")))?
             .application_name("openrsvp")
             .statement_cache_capacity(STATEMENTS);
+        let connect = match &options.ca_file {
+            None => connect,
+            Some(file) => connect.ssl_mode(PgSslMode::VerifyFull).ssl_root_cert(file),
+        };
         let limits = limits(options);
         let connections = options.max_connections.max(1);
         let pool = PgPoolOptions::new()
@@ -72,26 +80,36 @@ impl Server {
         match pool {
             Ok(pool) => {
                 let patience = options.acquire_timeout;
-                Ok(Self { pool, connections, options: connect, patience })
+                let reach = Reach::new(connect.clone(), patience);
+                Ok(Self { pool, connections, options: connect, patience, reach })
             }
             Err(error) => Err(refused("connect", &reason(error, options, &connect).await)),
         }
     }
 
     pub(super) async fn acquire(&self) -> Result<PoolConnection<Postgres>, StoreError> {
-        self.pool.acquire().await.map_err(|error| refused("acquire", &error))
+        // Boxed: what connects is large, and is copied into each future around it.
+        self.reach.connecting("acquire", Box::pin(self.pool.acquire())).await
+    }
+
+    /// Whether the server can be reached.
+    pub(super) fn reach(&self) -> &Arc<Reach> {
+        &self.reach
     }
 
     /// Begins a transaction. Connections that broke while idle are left behind: nothing has
     /// happened on them yet.
     pub(super) async fn begin(&self) -> Result<Transaction<'static, Postgres>, StoreError> {
-        let mut tries = self.connections;
-        loop {
-            match self.pool.begin().await {
-                Err(sqlx::Error::Io(_)) if tries > 0 => tries -= 1,
-                begun => return begun.map_err(|error| refused("BEGIN", &error)),
+        let begin = Box::pin(async {
+            let mut tries = self.connections;
+            loop {
+                match self.pool.begin().await {
+                    Err(sqlx::Error::Io(_)) if tries > 0 => tries -= 1,
+                    begun => return begun,
+                }
             }
-        }
+        });
+        self.reach.connecting("BEGIN", begin).await
     }
 
     /// A connection beside the pool, without its limits: for what holds one for long.

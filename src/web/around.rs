@@ -7,14 +7,15 @@ use std::time::Duration;
 use ipnet::IpNet;
 use percent_encoding::percent_decode_str;
 use salvo::http::header::{
-    AUTHORIZATION, CACHE_CONTROL, CONTENT_SECURITY_POLICY, HeaderMap, HeaderName, HeaderValue,
-    ORIGIN, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS,
+    AUTHORIZATION, CACHE_CONTROL, CONNECTION, CONTENT_SECURITY_POLICY, HeaderMap, HeaderName,
+    HeaderValue, ORIGIN, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS,
 };
 use salvo::http::{Method, StatusCode};
 use salvo::{Depot, FlowCtrl, Handler, Request, Response, async_trait};
 
 use super::client::ClientInfo;
 use super::error::Problem;
+use super::ops::Readiness;
 use crate::domain::clock::Entropy;
 use crate::domain::id;
 
@@ -39,6 +40,7 @@ pub struct WebOptions {
 pub(super) struct Around {
     pub(super) options: Arc<WebOptions>,
     pub(super) entropy: Entropy,
+    pub(super) readiness: Readiness,
 }
 
 #[async_trait]
@@ -76,6 +78,10 @@ impl Handler for Around {
         explain_status(request, response);
         let path = Redacted(request.uri().path());
         add_headers(request, response, &request_id);
+        if !self.readiness.stands() {
+            // The process stops: whoever keeps connections open shall open the next one elsewhere.
+            response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+        }
         tracing::info!(
             method = %request.method(),
             path = %path,

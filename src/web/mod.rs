@@ -24,13 +24,18 @@ use self::api::openapi;
 use self::around::{Around, WebOptions};
 use self::pages::rendered::Rendered;
 use self::route::at;
+use crate::domain::clock::Entropy;
 use crate::domain::limit::Action;
 use crate::services::Site;
 
 /// Everything that answers HTTP.
 #[must_use]
 pub fn service(site: Site, readiness: ops::Readiness, options: WebOptions) -> Service {
-    let around = Around { options: Arc::new(options), entropy: site.entropy.clone() };
+    let around = Around {
+        options: Arc::new(options),
+        entropy: site.entropy.clone(),
+        readiness: readiness.clone(),
+    };
     let api = api_routes();
     let document = openapi::document(&api).to_json().unwrap_or_default();
     let router = Router::new()
@@ -42,6 +47,17 @@ pub fn service(site: Site, readiness: ops::Readiness, options: WebOptions) -> Se
         .push(api)
         .push(page_routes());
     Service::new(router).hoop(around).hoop(compression())
+}
+
+/// What answers before the database does: alive, not ready, and a kind page for everybody.
+#[must_use]
+pub fn waiting(entropy: Entropy, options: WebOptions) -> Service {
+    let readiness = ops::Readiness::default();
+    let around = Around { options: Arc::new(options), entropy, readiness };
+    let router = Router::new()
+        .push(at("healthz").get(ops::healthz).done())
+        .push(Router::with_path("{**rest}").goal(ops::wait_for_database));
+    Service::new(router).hoop(around)
 }
 
 fn compression() -> Compression {

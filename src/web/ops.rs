@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use salvo::http::StatusCode;
 use salvo::{Depot, Request, Response, handler};
 
+use super::error::Problem;
 use crate::services::Site;
 
 /// Whether this process wants requests. Cleared when it begins to stop.
@@ -24,9 +25,17 @@ impl Readiness {
         self.0.store(false, Ordering::Release);
     }
 
-    fn stands(&self) -> bool {
+    /// Whether it does.
+    pub fn stands(&self) -> bool {
         self.0.load(Ordering::Acquire)
     }
+}
+
+/// The database does not answer yet.
+#[handler]
+pub(super) async fn wait_for_database(request: &mut Request, response: &mut Response) {
+    let message = "We are just starting. Please try again in a moment.";
+    Problem::new(StatusCode::SERVICE_UNAVAILABLE, message).render(request, response);
 }
 
 /// The process is alive.

@@ -145,6 +145,8 @@ fn a_database_of_a_newer_version_is_refused_and_left_alone() {
     assert!(run(dir.path(), &["migrate"]).status.success());
     let connection = rusqlite::Connection::open(dir.path().join("openrsvp.db")).expect("opens");
     connection.execute("INSERT INTO schema_migrations VALUES (99, 'later', 0)", []).expect("runs");
+    let takes_away = "INSERT INTO meta VALUES ('schema_needs', '98', 0)";
+    connection.execute(takes_away, []).expect("runs");
     drop(connection);
     let refused = run(dir.path(), &["migrate"]);
     assert_eq!(refused.status.code(), Some(1));

@@ -117,16 +117,53 @@ async fn sqlite_tables_are_strict_and_hold_their_references() {
     assert_eq!(mode, "wal");
 }
 
-#[tokio::test]
-async fn a_schema_newer_than_the_program_is_refused() {
-    let database = migrated(Engine::Sqlite).await;
-    let sqlite = open_sqlite(&database);
-    sqlite.execute("UPDATE schema_migrations SET version = version + 1000", []).unwrap();
-    drop(sqlite);
+/// While a new version rolls out, the old one goes on beside it, and may start again; unless the
+/// new one takes away what the old one uses.
+async fn a_newer_schema_is_used_unless_it_took_something_away(engine: Engine) {
+    let database = migrated(engine).await;
     let db = Db::open(&database.options).await.unwrap();
-    let refused = db.migrate("2026-06-01T12:00:00Z".parse().unwrap()).await.unwrap_err();
-    assert!(refused.to_string().contains("newer"), "{refused}");
+    let known = db.schema_version().await.unwrap();
+    let now = "2026-06-01T12:00:00Z".parse().unwrap();
+    run(&database, "UPDATE schema_migrations SET version = version + 1000").await;
+    assert_eq!(db.migrate(now).await.unwrap().to, known + 1000);
+    db.require_schema().await.unwrap();
+    run(&database, &format!("INSERT INTO meta VALUES ('schema_needs', '{}', 0)", known + 1)).await;
+    for refused in [db.migrate(now).await.unwrap_err(), db.require_schema().await.unwrap_err()] {
+        assert!(refused.to_string().contains("start a newer version"), "{refused}");
+    }
+    run(&database, &format!("UPDATE meta SET value = '{known}' WHERE key = 'schema_needs'")).await;
+    db.require_schema().await.unwrap();
+    run(&database, "DELETE FROM schema_migrations WHERE version > 1001").await;
+    run(&database, "UPDATE schema_migrations SET version = 1").await;
+    let refused = db.require_schema().await.unwrap_err();
+    assert!(refused.to_string().contains("run `openrsvp migrate`"), "{refused}");
     db.close().await;
+}
+
+#[tokio::test]
+async fn a_newer_schema_on_sqlite() {
+    a_newer_schema_is_used_unless_it_took_something_away(Engine::Sqlite).await;
+}
+
+#[tokio::test]
+async fn a_newer_schema_on_postgres() {
+    if !postgres::is_skipped() {
+        a_newer_schema_is_used_unless_it_took_something_away(Engine::Postgres).await;
+    }
+}
+
+/// Runs a statement beside the program.
+async fn run(database: &TestDatabase, sql: &str) {
+    match &database.options {
+        StoreOptions::Sqlite(_) => {
+            open_sqlite(database).execute(sql, []).unwrap();
+        }
+        StoreOptions::Postgres(options) => {
+            let mut connection = PgConnection::connect(&options.url).await.unwrap();
+            let sql = sqlx::AssertSqlSafe(sql.to_owned());
+            sqlx::raw_sql(sql).execute(&mut connection).await.unwrap();
+        }
+    }
 }
 
 /// A purge deletes the event alone: what belongs to it, and to its answers, goes by reference.

@@ -18,6 +18,7 @@ use super::BoxFuture;
 pub struct Tx {
     connection: Connection,
     failed: Option<&'static str>,
+    is_lost: bool,
     in_statement: Arc<AtomicBool>,
 }
 
@@ -82,7 +83,8 @@ impl Tx {
     }
 
     pub(super) fn new(connection: Connection) -> Self {
-        Self { connection, failed: None, in_statement: Arc::new(AtomicBool::new(false)) }
+        let in_statement = Arc::new(AtomicBool::new(false));
+        Self { connection, failed: None, is_lost: false, in_statement }
     }
 
     pub(in super::super) fn sqlite_writer(connection: rusqlite::Connection) -> Self {
@@ -137,10 +139,16 @@ impl Tx {
 
     fn end<T>(&mut self, result: Result<T, StoreError>) -> Result<T, StoreError> {
         self.in_statement.store(false, Ordering::Relaxed);
-        if result.is_ok() {
-            self.failed = None;
+        match &result {
+            Ok(_) => self.failed = None,
+            Err(error) => self.is_lost |= matches!(error, StoreError::Unavailable { .. }),
         }
         result
+    }
+
+    /// Whether the server seemed to be gone in the middle of it.
+    pub(super) fn is_lost(&self) -> bool {
+        self.is_lost
     }
 
     /// Runs a closure on PostgreSQL.

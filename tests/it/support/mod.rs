@@ -7,7 +7,7 @@ pub mod server;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use openrsvp::app::{self, AppOptions, Running};
+use openrsvp::app::{self, AppOptions, Opening, Running};
 use openrsvp::domain::clock::{Clock, Entropy};
 use openrsvp::domain::decay::Fading;
 use openrsvp::domain::token;
@@ -171,6 +171,8 @@ async fn start(options: &StoreOptions, clock: Clock, limits: Option<LimitOptions
             request_timeout: Duration::from_secs(30),
             max_body_bytes: 262_144,
         },
+        opening: Opening { patience: Duration::ZERO, migrates: true },
+        shutdown_pause: Duration::ZERO,
         shutdown_grace: Duration::from_secs(5),
         // Tests run jobs themselves, when they mean to.
         scheduler: SchedulerOptions::new(false, 1, 12),
