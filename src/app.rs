@@ -15,7 +15,7 @@ use tokio::task::JoinHandle;
 
 use crate::domain::clock::{Clock, Entropy};
 use crate::jobs::scheduler::{Scheduler, SchedulerOptions};
-use crate::services::limits::{LimitOptions, Limits};
+use crate::services::limits::{self, LimitOptions, Limits};
 use crate::services::touches::{self, Touches};
 use crate::services::{Error, Rules, Site};
 use crate::services::{fading, folding};
@@ -26,6 +26,10 @@ use crate::web::ops::Readiness;
 
 /// Between two writings of what was touched: so each thing is written at most once in that time.
 const FLUSH_INTERVAL: Duration = Duration::from_secs(60);
+/// Between two exchanges of limits with the other processes.
+const EXCHANGE_INTERVAL: Duration = Duration::from_secs(1);
+/// Once in so many exchanges, clients that rested long enough are forgotten.
+const FORGET_ROUNDS: u32 = 600;
 /// A request's head must arrive within this time.
 const HEADER_TIMEOUT: Duration = Duration::from_secs(15);
 /// A connection on which nothing moves for this long is closed.
@@ -103,6 +107,7 @@ pub struct Running {
     serving: JoinHandle<()>,
     stopping: watch::Sender<bool>,
     flushing: JoinHandle<()>,
+    sharing: JoinHandle<()>,
     scheduler: Option<Scheduler>,
     pause: Duration,
     grace: Duration,
@@ -209,7 +214,8 @@ pub async fn start(
     let serving = tokio::spawn(server.serve(service));
 
     let (stopping, stopped) = watch::channel(false);
-    let flushing = tokio::spawn(flush_touches(site.clone(), stopped));
+    let flushing = tokio::spawn(flush_touches(site.clone(), stopped.clone()));
+    let sharing = tokio::spawn(share_limits(site.clone(), stopped));
     let scheduler = Scheduler::start(&site, &options.scheduler).await;
     tracing::info!(%address, engine = ?site.db.engine(), "listening");
     Ok(Running {
@@ -220,6 +226,7 @@ pub async fn start(
         serving,
         stopping,
         flushing,
+        sharing,
         scheduler,
         pause: options.shutdown_pause,
         grace: options.shutdown_grace,
@@ -263,8 +270,32 @@ impl Running {
         if let Err(error) = self.flushing.await {
             tracing::error!(%error, "touches were not written");
         }
+        if let Err(error) = self.sharing.await {
+            tracing::error!(%error, "limits were not shared");
+        }
         self.site.db.close().await;
         tracing::info!("stopped");
+    }
+}
+
+/// Shares what this process let pass with all others, until told to stop.
+async fn share_limits(site: Site, mut stopped: watch::Receiver<bool>) {
+    let mut rounds = 0_u32;
+    loop {
+        // A closed channel means the program is gone: stop as well.
+        let stop = tokio::time::timeout(EXCHANGE_INTERVAL, stopped.changed()).await.is_ok();
+        if let Err(error) = limits::exchange(&site).await {
+            tracing::warn!(%error, "limits were not shared");
+        }
+        if rounds.is_multiple_of(FORGET_ROUNDS)
+            && let Err(error) = limits::forget(&site).await
+        {
+            tracing::warn!(%error, "limits were not forgotten");
+        }
+        if stop {
+            return;
+        }
+        rounds = rounds.wrapping_add(1);
     }
 }
 

@@ -51,23 +51,38 @@ impl Quota {
         HOUR_MICROS / i64::from(self.per_hour.max(1))
     }
 
-    /// Takes one use at `now`, both in Unix microseconds: `busy_until` is the moment at which all
-    /// earlier uses are paid off, and the new such moment is given back; or, where the burst is
-    /// used up, how long to wait.
+    /// How far ahead of now a client may be busy, in microseconds: a whole burst.
+    #[must_use]
+    pub fn reach_micros(self) -> i64 {
+        self.cost_micros().saturating_mul(i64::from(self.burst.max(1)))
+    }
+
+    /// Takes one use at `now`, in Unix microseconds, by a client that is busy until `busy_until`
+    /// with paying off earlier ones.
     ///
     /// A moment further ahead than a whole burst cannot come from this quota: the clock was set
-    /// back, or the quota was lowered. It counts as a burst just used up, and no more.
-    pub fn take(self, busy_until: Option<i64>, now: i64) -> Result<i64, Duration> {
-        let cost = self.cost_micros();
-        let reach = cost.saturating_mul(i64::from(self.burst.max(1)));
-        let start = busy_until.unwrap_or(now).clamp(now, now.saturating_add(reach));
-        let next = start.saturating_add(cost);
+    /// back, the quota was lowered, or several processes let the same client pass. It counts as a
+    /// burst just used up, and no more.
+    #[must_use]
+    pub fn take(self, busy_until: Option<i64>, now: i64) -> Taken {
+        let (cost, reach) = (self.cost_micros(), self.reach_micros());
+        let busy_until = busy_until.unwrap_or(now).clamp(now, now.saturating_add(reach));
+        let next = busy_until.saturating_add(cost);
         let over = next.saturating_sub(now).saturating_sub(reach);
         if over > 0 {
-            return Err(Duration::from_micros(over.unsigned_abs()));
+            return Taken { busy_until, wait: Some(Duration::from_micros(over.unsigned_abs())) };
         }
-        Ok(next)
+        Taken { busy_until: next, wait: None }
     }
+}
+
+/// What came of asking for one use more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Taken {
+    /// Until when the client is busy now, in Unix microseconds.
+    pub busy_until: i64,
+    /// How long to wait, when the use was refused.
+    pub wait: Option<Duration>,
 }
 
 /// The network that stands for a client: an IPv4 address itself; of IPv6 the /64, which one line
@@ -95,21 +110,25 @@ mod tests {
     #[test]
     fn a_burst_then_one_at_a_time() {
         let mut busy = None;
-        for _ in 0..3 {
-            busy = Some(QUOTA.take(busy, 0).expect("within the burst"));
-        }
-        assert_eq!(QUOTA.take(busy, 0), Err(Duration::from_secs(60)));
-        assert_eq!(QUOTA.take(busy, 10_000_000), Err(Duration::from_secs(50)));
-        busy = Some(QUOTA.take(busy, MINUTE).expect("one is free again"));
-        assert!(QUOTA.take(busy, MINUTE).is_err());
+        let mut take = |now| {
+            let taken = QUOTA.take(busy, now);
+            busy = Some(taken.busy_until);
+            taken.wait.map(|wait| wait.as_secs())
+        };
+        assert_eq!([take(0), take(0), take(0)], [None; 3]);
+        assert_eq!(take(0), Some(60));
+        assert_eq!(take(10_000_000), Some(50));
+        assert_eq!(take(MINUTE), None, "one is free again");
+        assert_eq!(take(MINUTE), Some(60));
     }
 
     #[test]
     fn a_clock_that_is_set_back_locks_nobody_out() {
-        let ahead = Some(1_000 * MINUTE);
-        assert_eq!(QUOTA.take(ahead, 0), Err(Duration::from_secs(60)));
-        assert!(QUOTA.take(Some(i64::MAX), i64::MIN).is_err());
-        assert!(QUOTA.take(Some(i64::MIN), i64::MAX - 1).is_ok());
+        let taken = QUOTA.take(Some(1_000 * MINUTE), 0);
+        assert_eq!(taken.wait, Some(Duration::from_secs(60)));
+        assert_eq!(QUOTA.take(Some(taken.busy_until), MINUTE).wait, None, "it is forgiven");
+        assert!(QUOTA.take(Some(i64::MAX), i64::MIN).wait.is_some());
+        assert!(QUOTA.take(Some(i64::MIN), i64::MAX - 1).wait.is_none());
     }
 
     #[test]
@@ -132,8 +151,9 @@ mod tests {
             let (mut now, mut busy, mut taken) = (0, None, Vec::new());
             for step in steps {
                 now += step;
-                if let Ok(next) = quota.take(busy, now) {
-                    busy = Some(next);
+                let asked = quota.take(busy, now);
+                busy = Some(asked.busy_until);
+                if asked.wait.is_none() {
                     taken.push(now);
                 }
             }

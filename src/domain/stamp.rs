@@ -29,9 +29,13 @@ impl StampKey {
     pub fn sign(&self, now: Timestamp) -> String {
         let seconds = now.as_second().to_string();
         let signature = mac(&self.0, seconds.as_bytes()).finalize().into_bytes();
-        let hex: String =
-            signature.iter().take(SIGNATURE_BYTES).map(|byte| format!("{byte:02x}")).collect();
-        format!("{seconds}.{hex}")
+        format!("{seconds}.{}", hex(&signature))
+    }
+
+    /// A name for `text` that does not tell it: the same for whoever has this key.
+    #[must_use]
+    pub fn conceal(&self, text: &str) -> String {
+        hex(&mac(&self.0, format!("name {text}").as_bytes()).finalize().into_bytes())
     }
 
     /// The moment of a stamp; `None` when this key did not sign it.
@@ -45,6 +49,10 @@ impl StampKey {
         mac(&self.0, seconds.as_bytes()).verify_truncated_left(&signature).ok()?;
         Timestamp::from_second(seconds.parse().ok()?).ok()
     }
+}
+
+fn hex(signature: &[u8]) -> String {
+    signature.iter().take(SIGNATURE_BYTES).map(|byte| format!("{byte:02x}")).collect()
 }
 
 fn mac(key: &[u8], message: &[u8]) -> Hmac<Sha256> {

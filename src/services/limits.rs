@@ -1,18 +1,25 @@
 //! Who has done how much of what lately: the limits by client address.
+//!
+//! Each process decides by itself, at once, and shares what it let pass once a second
+//! ([`exchange`]). So a client gets its quota from a single process exactly; from several no more
+//! than what each lets pass before the next exchange, which is its burst at most.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::Error;
+use super::{Error, Site};
 use crate::domain::limit::{Action, Quota, network_of};
 use crate::domain::stamp::StampKey;
+use crate::store::limits;
 
 /// Most clients that are remembered at once: a few megabytes.
 const CLIENTS: usize = 100_000;
+/// Clients told of in one transaction.
+const BATCH: usize = 500;
 
 /// What is limited, and how.
 #[derive(Debug, Clone)]
@@ -49,8 +56,17 @@ pub struct Limits(Option<Arc<Inner>>);
 #[derive(Debug)]
 struct Inner {
     options: LimitOptions,
-    /// Until when each client is busy, in Unix microseconds.
-    busy: Mutex<HashMap<(IpAddr, Action), i64>>,
+    clients: Mutex<HashMap<Client, Cell>>,
+}
+
+type Client = (IpAddr, Action);
+
+#[derive(Debug, Clone, Copy)]
+struct Cell {
+    /// Until when the client is busy, in Unix microseconds.
+    busy_until: i64,
+    /// How much of that the other processes do not know yet, in microseconds.
+    unshared: i64,
 }
 
 /// Why a form was not filled in by a person, as it seems.
@@ -66,7 +82,7 @@ impl Limits {
     /// Limits that hold.
     #[must_use]
     pub fn new(options: LimitOptions) -> Self {
-        Self(Some(Arc::new(Inner { options, busy: Mutex::default() })))
+        Self(Some(Arc::new(Inner { options, clients: Mutex::default() })))
     }
 
     /// True when there are limits.
@@ -82,15 +98,21 @@ impl Limits {
     pub fn take(&self, ip: IpAddr, action: Action, now: Timestamp) -> Result<(), Error> {
         let Some(inner) = &self.0 else { return Ok(()) };
         let (now, client) = (now.as_microsecond(), (network_of(ip), action));
-        let mut busy = inner.busy.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut clients = inner.clients();
         let quota = inner.options.quota(action);
-        let next =
-            quota.take(busy.get(&client).copied(), now).map_err(|wait| Error::TooMany { wait })?;
-        if busy.len() >= CLIENTS && !busy.contains_key(&client) {
-            make_room(&mut busy, now);
+        if clients.len() >= CLIENTS && !clients.contains_key(&client) {
+            make_room(&mut clients, now);
         }
-        busy.insert(client, next);
-        Ok(())
+        let cell = clients.entry(client).or_insert(Cell { busy_until: now, unshared: 0 });
+        let taken = quota.take(Some(cell.busy_until), now);
+        cell.busy_until = taken.busy_until;
+        match taken.wait {
+            Some(wait) => Err(Error::TooMany { wait }),
+            None => {
+                cell.unshared = cell.unshared.saturating_add(quota.cost_micros());
+                Ok(())
+            }
+        }
     }
 
     /// What a form carries out, to be brought back; blank when nothing is asked.
@@ -111,16 +133,110 @@ impl Limits {
     }
 }
 
+impl Inner {
+    fn clients(&self) -> MutexGuard<'_, HashMap<Client, Cell>> {
+        self.clients.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What the other processes do not know yet; it counts as told from now on.
+    fn take_unshared(&self) -> Vec<(Client, i64)> {
+        let mut clients = self.clients();
+        let unshared = clients.iter_mut().filter(|(_, cell)| cell.unshared > 0);
+        unshared.map(|(client, cell)| (*client, std::mem::take(&mut cell.unshared))).collect()
+    }
+
+    /// Learns what all processes together know of a client.
+    fn learn(&self, client: Client, busy_until: i64) {
+        if let Some(cell) = self.clients().get_mut(&client) {
+            cell.busy_until = busy_until.saturating_add(cell.unshared);
+        }
+    }
+
+    /// Takes back what could not be told.
+    fn untold(&self, client: Client, cost: i64) {
+        if let Some(cell) = self.clients().get_mut(&client) {
+            cell.unshared = cell.unshared.saturating_add(cost);
+        }
+    }
+}
+
+/// Tells the other processes what this one let pass, and learns what they did.
+pub async fn exchange(site: &Site) -> Result<(), Error> {
+    let Some(inner) = &site.limits.0 else { return Ok(()) };
+    let now = site.clock.now().as_microsecond();
+    let mut told: Vec<_> = inner
+        .take_unshared()
+        .into_iter()
+        .map(|(client, cost)| {
+            let name = format!("{} {}", client.1.name(), client.0);
+            (inner.options.stamp_key.conceal(&name), client, cost)
+        })
+        .collect();
+    // In one order, so that two processes never wait for each other.
+    told.sort_unstable_by(|(one, ..), (other, ..)| one.cmp(other));
+    let mut result = Ok(());
+    for batch in told.chunks(BATCH) {
+        if result.is_ok() {
+            result = exchange_batch(site, inner, batch, now).await;
+        }
+        if result.is_err() {
+            batch.iter().for_each(|(_, client, cost)| inner.untold(*client, *cost));
+        }
+    }
+    result
+}
+
+async fn exchange_batch(
+    site: &Site,
+    inner: &Inner,
+    batch: &[(String, Client, i64)],
+    now: i64,
+) -> Result<(), Error> {
+    let sent: Vec<_> = batch
+        .iter()
+        .map(|(name, client, cost)| {
+            let latest = now.saturating_add(inner.options.quota(client.1).reach_micros());
+            (name.clone(), latest, *cost)
+        })
+        .collect();
+    let known = site
+        .db
+        .write(move |tx| {
+            Box::pin(async move {
+                let mut known = Vec::with_capacity(sent.len());
+                for (name, latest, cost) in sent {
+                    known.push(limits::add(tx, &name, now, latest, cost).await?);
+                }
+                Ok::<_, Error>(known)
+            })
+        })
+        .await?;
+    for ((_, client, _), busy_until) in batch.iter().zip(known) {
+        inner.learn(*client, busy_until);
+    }
+    Ok(())
+}
+
+/// Forgets, for all processes, the clients that rested long enough.
+pub async fn forget(site: &Site) -> Result<(), Error> {
+    let now = site.clock.now();
+    site.db
+        .write(move |tx| {
+            Box::pin(async move { limits::forget(tx, now).await.map_err(Error::from) })
+        })
+        .await
+}
+
 /// Forgets who has rested enough; if nearly nobody has, the half that is nearest to it.
-fn make_room(busy: &mut HashMap<(IpAddr, Action), i64>, now: i64) {
-    busy.retain(|_, until| *until > now);
-    if busy.len() < CLIENTS / 2 {
+fn make_room(clients: &mut HashMap<Client, Cell>, now: i64) {
+    clients.retain(|_, cell| cell.busy_until > now || cell.unshared > 0);
+    if clients.len() < CLIENTS / 2 {
         return;
     }
-    let mut moments: Vec<i64> = busy.values().copied().collect();
+    let mut moments: Vec<i64> = clients.values().map(|cell| cell.busy_until).collect();
     let half = moments.len() / 2;
     let median = *moments.select_nth_unstable(half).1;
-    busy.retain(|_, until| *until > median);
+    clients.retain(|_, cell| cell.busy_until > median);
 }
 
 #[cfg(test)]
@@ -165,7 +281,7 @@ mod tests {
             assert!(limits.take(ip, Action::Answer, at(0)).is_ok());
         }
         let inner = limits.0.as_ref().expect("on");
-        assert!(inner.busy.lock().expect("not poisoned").len() <= CLIENTS);
+        assert!(inner.clients().len() <= CLIENTS);
     }
 
     #[test]

@@ -9,6 +9,7 @@ pub mod error;
 pub mod events;
 pub mod foreign;
 pub mod jobs;
+pub mod limits;
 pub mod lock;
 pub mod messages;
 pub mod meta;
@@ -33,6 +34,7 @@ pub fn statements() -> impl Iterator<Item = &'static db::Query> {
         channels::QUERIES,
         events::QUERIES,
         jobs::QUERIES,
+        limits::QUERIES,
         messages::QUERIES,
         meta::QUERIES,
         rsvps::QUERIES,

@@ -5,13 +5,14 @@ use std::time::Duration;
 use jiff::SignedDuration;
 use openrsvp::domain::limit::Quota;
 use openrsvp::domain::stamp::StampKey;
-use openrsvp::services::limits::LimitOptions;
-use openrsvp::store::db::Engine;
+use openrsvp::services::limits::{LimitOptions, exchange, forget};
+use openrsvp::store::db::{Engine, Query};
 use reqwest::{Method, StatusCode};
 use scraper::{Html, Selector};
 use serde_json::json;
 
-use crate::support::{Answer, INSTANCE_TOKEN, TestApp, postgres};
+use crate::support::rows::{number, query};
+use crate::support::{Answer, INSTANCE_TOKEN, TestApp, client, postgres};
 
 const TYPING: SignedDuration = SignedDuration::from_secs(5);
 
@@ -184,6 +185,33 @@ limited_on_both! {
                 assert_eq!(app.get(path, "").await.status, StatusCode::OK, "{path}");
             }
         }
+    }
+
+    async fn processes_share_what_they_let_pass(app: &TestApp) {
+        let event = app.event(json!({})).await;
+        for name in ["Ana", "Ben"] {
+            app.post(&event.api("/rsvps"), "", guest(name)).await.expect(StatusCode::CREATED);
+        }
+        exchange(&app.running().site).await.expect("shared");
+        let other = app.beside(Some(limits())).await;
+        let answer = async |name: &str| {
+            let url = format!("http://{}{}", other.address, event.api("/rsvps"));
+            client().post(url).json(&guest(name)).send().await.expect("an answer").status()
+        };
+        // It learns of the client with its next exchange.
+        assert_eq!(answer("Cem").await, StatusCode::CREATED);
+        exchange(&other.site).await.expect("shared");
+        assert_eq!(answer("Dora").await, StatusCode::TOO_MANY_REQUESTS);
+        app.clock.advance(SignedDuration::from_secs(60));
+        assert_eq!(answer("Dora").await, StatusCode::CREATED, "what was too much is forgiven");
+        other.stop().await;
+
+        query!(CLIENTS, "SELECT COUNT(*) FROM limits");
+        let db = &app.running().site.db;
+        assert!(number(db, &CLIENTS).await > 0);
+        app.clock.advance(SignedDuration::from_hours(1));
+        forget(&app.running().site).await.expect("forgotten");
+        assert_eq!(number(db, &CLIENTS).await, 0);
     }
 
     async fn visitors_behind_a_proxy_nobody_named_are_not_locked_out(app: &TestApp) {

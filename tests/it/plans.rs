@@ -164,6 +164,8 @@ seed!(
 );
 seed!(FACTS, 2000, "INSERT INTO meta (key, value, updated_at) SELECT 'fact ' || i, 'x', i FROM n");
 
+seed!(CLIENTS, 2000, "INSERT INTO limits (client, busy_until_at) SELECT 'client ' || i, i FROM n");
+
 type Plans = BTreeMap<&'static str, (&'static Query, String)>;
 
 /// The plan of each statement, by its name without what all share.
@@ -177,7 +179,7 @@ async fn plans(db: &Db) -> Plans {
 }
 
 async fn fill(db: &Db) {
-    for query in [&CHANNELS, &EVENTS, &RSVPS, &MESSAGES, &RUNS, &FACTS] {
+    for query in [&CHANNELS, &EVENTS, &RSVPS, &MESSAGES, &RUNS, &FACTS, &CLIENTS] {
         change(db, query).await;
     }
     db.analyze().await.unwrap();

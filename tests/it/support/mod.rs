@@ -72,6 +72,11 @@ impl TestApp {
         Self { clock, base, running: Some(running), client: client(), database }
     }
 
+    /// Another process beside it, on the same database and with the same clock.
+    pub async fn beside(&self, limits: Option<LimitOptions>) -> Running {
+        start(&self.database.options, self.clock.clone(), limits).await
+    }
+
     /// Where its database is.
     pub fn options(&self) -> &StoreOptions {
         &self.database.options
