@@ -18,6 +18,11 @@ static ZONES: LazyLock<TimeZoneDatabase> = LazyLock::new(TimeZoneDatabase::bundl
 /// The furthest an offset may be from UTC, in minutes.
 const OFFSET_MAX: i64 = 24 * 60;
 
+/// 0001-01-01T00:00:00Z.
+const FIRST_SECOND: i64 = -62_135_596_800;
+/// 9999-12-30T22:00:00Z.
+const LAST_SECOND: i64 = 253_402_207_200;
+
 /// Why a time cannot be used.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum TimeError {
@@ -63,6 +68,19 @@ impl Whereabouts<'_> {
             None => self.time_zone()?,
         };
         instant(written.local, &zone)
+    }
+
+    /// As [`Self::resolve`], for a bound: one beyond the first or last instant is that instant, so
+    /// that `9999-12-31` bounds nothing.
+    pub fn resolve_bound(&self, text: &str) -> Result<Timestamp, TimeError> {
+        match self.resolve(text) {
+            Err(TimeError::OutOfRange) => {
+                let is_late = parse::parse(text)?.local.year() > 1;
+                Timestamp::from_second(if is_late { LAST_SECOND } else { FIRST_SECOND })
+                    .map_err(|_| TimeError::OutOfRange)
+            }
+            resolved => resolved,
+        }
     }
 
     /// As [`Self::resolve`], for a form whose field was filled with [`local`]: where the text is

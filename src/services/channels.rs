@@ -12,6 +12,7 @@ use crate::domain::channel::{Channel, NAME_MAX, Visibility};
 use crate::domain::event::EventSummary;
 use crate::domain::{id, slug};
 use crate::store::db::Tx;
+use crate::store::events::Slice;
 use crate::store::{channels, events};
 
 /// A channel as an organizer names it.
@@ -113,6 +114,58 @@ pub async fn find(
         .await
 }
 
+/// Most channels that are proposed where one is looked for.
+const PROPOSED: i64 = 50;
+/// Most channels that are shown where none has the name that was typed.
+const ALIKE: i64 = 6;
+
+/// The names of the public channels that are looked at most, to be proposed.
+pub async fn liveliest(site: &Site) -> Result<Vec<String>, Error> {
+    site.db.read(|tx| Box::pin(async move { Ok(channels::liveliest(tx, PROPOSED).await?) })).await
+}
+
+/// Where a name or a link leads.
+#[derive(Debug, Clone)]
+pub enum Jump {
+    /// To this channel.
+    To(Channel),
+    /// Nowhere; these public ones are called something like it.
+    Nowhere(Vec<(Channel, i64)>),
+}
+
+/// The channel that somebody means who types its name or link. A private one is found by its link
+/// alone: its name leads nowhere, as one that nobody has.
+pub async fn jump(site: &Site, typed: &str) -> Result<Jump, Error> {
+    let now = site.clock.now();
+    let (word, visibility) = meant(typed);
+    let slug = slug::slug(&word);
+    let search = Search { query: word.chars().take(QUERY_MAX).collect(), ..Search::default() };
+    site.db
+        .read(move |tx| {
+            Box::pin(async move {
+                let named = channels::by_slug(tx, &slug).await?;
+                if let Some(named) = named.filter(|channel| channel.visibility == visibility) {
+                    return Ok(Jump::To(named));
+                }
+                let slice = Slice { limit: ALIKE, offset: 0 };
+                Ok(Jump::Nowhere(channels::find(tx, &search, now, slice).await?))
+            })
+        })
+        .await
+}
+
+/// Name and visibility of the channel that was typed, which may have been its link.
+fn meant(typed: &str) -> (String, Visibility) {
+    let Some((_, path)) = typed.split_once("/channel/") else {
+        return (typed.trim().to_owned(), Visibility::Public);
+    };
+    let (path, visibility) = path
+        .strip_prefix("p/")
+        .map_or((path, Visibility::Public), |path| (path, Visibility::Private));
+    let word = path.split(['/', '?', '#']).next().unwrap_or_default();
+    (word.trim().to_owned(), visibility)
+}
+
 /// One page of all channels, private ones too, as the instance owner: those that hold `query`.
 pub async fn list_all(
     site: &Site,
@@ -199,4 +252,23 @@ pub async fn view(
         site.touches.channel(&view.channel.id, BOOST_VIEW);
     }
     Ok(view)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_and_links_are_told_apart() {
+        let public = |word: &str| (word.to_owned(), Visibility::Public);
+        assert_eq!(meant(" Garden people "), public("Garden people"));
+        for link in
+            ["https://r.example/channel/garden?page=2", "/channel/garden#x", "/channel/garden/"]
+        {
+            assert_eq!(meant(link), public("garden"));
+        }
+        let private = ("garden".to_owned(), Visibility::Private);
+        assert_eq!(meant("r.example/channel/p/garden"), private);
+        assert_eq!(meant("/channel/"), public(""));
+    }
 }

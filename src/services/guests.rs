@@ -139,11 +139,12 @@ pub async fn reissue_link(
 ) -> Result<(GuestChange, Token), Error> {
     let fresh = Token::generate(&site.entropy);
     let fresh_hash = fresh.hash();
-    let change = act(site, event_id, token, rsvp_id, move |tx, site, _, before| {
+    let change = act(site, event_id, token, rsvp_id, move |tx, _, _, before| {
         Box::pin(async move {
-            let mut rsvp = before.clone();
-            rsvp.token = fresh_hash;
-            save(tx, site, &mut rsvp).await
+            // The answer itself is as it was, and as old.
+            let rsvp = Rsvp { token: fresh_hash, ..before.clone() };
+            let kept = rsvps::update(tx, &rsvp).await?;
+            if kept { Ok(()) } else { Err(Error::NotFound(Noun::Rsvp)) }
         })
     })
     .await?;

@@ -64,6 +64,8 @@ queries! {
         FROM channels c WHERE c.search_text LIKE $1 ESCAPE '!'
         ORDER BY c.last_used_at DESC, c.id DESC LIMIT $2 OFFSET $3";
     COUNT_ALL = "SELECT COUNT(*) FROM channels c WHERE c.search_text LIKE $1 ESCAPE '!'";
+    LIVELIEST = "SELECT c.name FROM channels c WHERE c.visibility = 'public'
+        ORDER BY c.purgeable_at DESC, c.last_used_at DESC, c.id DESC LIMIT $1";
     LEAVE = "UPDATE events SET channel_id = NULL WHERE channel_id = $1";
     LIST_UNFOLDED = lock "SELECT id, name, slug, visibility, score, scored_at, created_at,
             last_used_at
@@ -192,6 +194,11 @@ pub async fn list_all(
     let rows = tx.all(&LIST_ALL, values![pattern, slice.limit, slice.offset]).await?;
     let found = rows.iter().map(counted).collect::<Result<_, _>>()?;
     Ok((found, total))
+}
+
+/// The names of the public channels that are looked at most.
+pub async fn liveliest(tx: &mut Tx, limit: i64) -> Result<Vec<String>, StoreError> {
+    tx.all(&LIVELIEST, values![limit]).await?.iter().map(|row| row.get(0)).collect()
 }
 
 fn counted(row: &Row) -> Result<(Channel, i64), StoreError> {

@@ -111,7 +111,7 @@ fn page_routes() -> Router {
 }
 
 fn api_routes() -> Router {
-    use api::{channels, events, guests, rsvps};
+    use api::{calendar, channels, events, guests, rsvps};
     let event = "api/v1/events/{event_id}";
     let below = |path: &str| format!("{event}/{path}");
     Router::new()
@@ -129,7 +129,7 @@ fn api_routes() -> Router {
                 .delete(events::delete_event)
                 .done(),
         )
-        .push(at(&below("event.ics")).get(events::get_event_calendar).done())
+        .push(at(&below("event.ics")).get(calendar::get_event_calendar).done())
         .push(
             at(&below("rsvps"))
                 .get(guests::list_rsvps)
@@ -146,6 +146,8 @@ fn api_routes() -> Router {
         )
         .push(at(&below("rsvps/self/messages")).post(rsvps::create_own_message).done())
         .push(at(&below("rsvps/{rsvp_id}")).delete(guests::delete_rsvp).done())
+        .push(at(&below("rsvps/{rsvp_id}/link")).post(guests::reissue_rsvp_link).done())
+        .push(at(&below("link")).post(events::reissue_event_link).done())
         .push(organizer_routes("api/v1/events/{event_id}"))
         .push(at("api/v1/channels").get(channels::list_channels).limit(Action::Search).done())
         .push(at("api/v1/channels/{slug}").get(channels::get_channel).limit(Action::Search).done())

@@ -76,11 +76,52 @@ on_both! {
         assert_eq!((public.status, &public.text), (StatusCode::NOT_FOUND, &missing.text));
         assert_eq!(app.get("/channel/p/secret-garden", "").await.status, StatusCode::OK);
         // The jump from the front page tells nothing either.
-        for slug in ["secret-garden", "no-such-garden"] {
-            let jump = app.get(&format!("/?channel={slug}"), "").await;
-            assert_eq!(jump.header("location"), format!("/channel/{slug}"));
+        let jumps = ["Secret Garden", "No such Garden"].map(|name| async move {
+            let jump = app.get(&format!("/?channel={}", name.replace(' ', "%20")), "").await;
+            (jump.status, jump.text.replace(name, "").replace(&name.replace(' ', "+"), ""))
+        });
+        let [private, missing] = jumps;
+        let private = private.await;
+        assert_eq!((private.0, &private), (StatusCode::NOT_FOUND, &missing.await));
+        // Whoever has the link has the channel.
+        let link = app.get("/?channel=https%3A%2F%2Fr.example%2Fchannel%2Fp%2Fsecret-garden", "").await;
+        assert_eq!(link.header("location"), "/channel/p/secret-garden");
+    }
+
+    async fn the_front_page_leads_to_a_channel(app: &TestApp) {
+        assert!(!app.get("/", "").await.text.contains("Go to a channel"), "there is none");
+        for name in ["Garden people", "Übungs & Raum"] {
+            channel(app, name, "public", "2026-06-13T17:00:00").await;
         }
-        assert_eq!(app.get("/?channel=%E6%97%A5%E6%9C%AC", "").await.status, StatusCode::OK);
+        channel(app, "Secret garden", "private", "2026-06-13T17:00:00").await;
+        let home = app.get("/", "").await.text;
+        let proposed = r#"<datalist id="channel-names"><option value="#;
+        assert!(home.contains(proposed) && home.contains("&#38; Raum\"") && !home.contains("Secret"), "{home}");
+        for (typed, path) in [
+            ("Garden+people", "/channel/garden-people"),
+            ("garden-PEOPLE", "/channel/garden-people"),
+            ("%C3%9Cbungs+%26+Raum", "/channel/ubungs-raum"),
+            ("http%3A%2F%2Fx%2Fchannel%2Fgarden-people%3Fpage%3D2", "/channel/garden-people"),
+        ] {
+            let jump = app.get(&format!("/?channel={typed}"), "").await;
+            assert_eq!((jump.status, jump.header("location")), (StatusCode::SEE_OTHER, path), "{typed}");
+        }
+        let unknown = app.get("/?channel=gard%3Cb%3E", "").await;
+        assert_eq!(unknown.status, StatusCode::NOT_FOUND);
+        assert!(!unknown.text.contains("<b>") && unknown.text.contains(r#"value="gard&#60;b&#62;""#), "{}", unknown.text);
+        assert!(unknown.text.contains("/channels/discover?sort=rank"), "{}", unknown.text);
+        let alike = app.get("/?channel=garden", "").await.text;
+        assert!(alike.contains(r#"href="/channel/garden-people""#) && !alike.contains("Secret"), "{alike}");
+        // No channel can be called that, but people type it.
+        for odd in ["%E6%97%A5%E6%9C%AC", "%2F%2Fevil.example", "a%0D%0ALocation:%20x", "%25%25%25"] {
+            let jump = app.get(&format!("/?channel={odd}"), "").await;
+            assert_eq!((jump.status, jump.header("location")), (StatusCode::NOT_FOUND, ""), "{odd}");
+        }
+        for blank in ["", "+++"] {
+            assert_eq!(app.get(&format!("/?channel={blank}"), "").await.status, StatusCode::OK);
+        }
+        let long = app.get(&format!("/?channel={}", "x".repeat(4000)), "").await;
+        assert!(long.status == StatusCode::NOT_FOUND && long.text.len() < 8000, "{}", long.text);
     }
 
     async fn a_page_of_the_list(app: &TestApp) {

@@ -39,6 +39,7 @@ const LISTS: &[(&str, &str, Walk)] = &[
     ("channels::COUNT_FOUND", "channels_by_name", Whole(COUNTED)),
     ("channels::LIST_ALL", "channels_by_last_use", Whole(SUBSTRING)),
     ("channels::COUNT_ALL", "", Whole(COUNTED)),
+    ("channels::LIVELIEST", "channels_by_rank", Whole(PAGE)),
     ("channels::LIST_UNFOLDED", "channels_unfolded", Whole(HOUSEKEEPING)),
     ("channels::LIST_AFTER", "channels_pkey", Part),
     ("channels::LIST_PURGEABLE", "channels_by_purge", Part),

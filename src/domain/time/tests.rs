@@ -242,3 +242,18 @@ proptest! {
         let _ = minutes(offset).resolve_kept(&text, kept);
     }
 }
+
+#[test]
+fn bounds_beyond_all_time_are_its_ends() {
+    let utc = Whereabouts::default();
+    let bound = |text: &str| utc.resolve_bound(text).map(naive);
+    for late in ["9999-12-31", "9999-12-31T23:59:59.999999", "9999-12-31T12:00-23:00"] {
+        assert_eq!(bound(late).as_deref(), Ok("9999-12-30T22:00:00"), "{late}");
+    }
+    assert_eq!(bound("0001-01-01T00:00+14:00").as_deref(), Ok("0001-01-01T00:00:00"));
+    assert_eq!(bound("2026-05-01").as_deref(), Ok("2026-05-01T00:00:00"));
+    assert_eq!(bound("0000-01-01"), Err(TimeError::OutOfRange));
+    assert_eq!(bound("9999-12-32"), Err(TimeError::Unreadable));
+    let bad = Whereabouts { zone: Some("Mars/Base"), offset_minutes: None };
+    assert!(matches!(bad.resolve_bound("9999-12-31"), Err(TimeError::UnknownZone(_))));
+}

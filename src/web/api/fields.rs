@@ -172,6 +172,20 @@ impl Fields {
         }
     }
 
+    /// A bound in UTC: as [`Self::time`], and what lies beyond the first or last instant that can
+    /// be stored bounds nothing.
+    pub fn bound(&mut self, name: &str) -> Sent<Timestamp> {
+        let text = match self.line(name) {
+            Sent::Value(text) if !text.is_empty() => text,
+            Sent::Absent => return Sent::Absent,
+            Sent::Value(_) | Sent::Null => return Sent::Null,
+        };
+        match Whereabouts::default().resolve_bound(&text) {
+            Ok(at) => Sent::Value(at),
+            Err(error) => self.refuse(name, &format!("Input {error}"), "datetime_parsing"),
+        }
+    }
+
     /// The zone and the offset that were sent for times without an offset of their own. What
     /// names nothing is noted and left out.
     pub fn whereabouts(&mut self) -> (Option<String>, Option<i64>) {

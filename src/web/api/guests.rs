@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use super::bodies::{EventBody, RsvpBody, RsvpStats};
 use super::fields::Fields;
-use super::rsvps::OneRsvp;
+use super::rsvps::{NewRsvp, OneRsvp, RsvpLinks};
 use super::{bearer, path_param, site};
 use crate::domain::rsvp::Approval;
 use crate::services::guests;
@@ -142,4 +142,27 @@ async fn decide(
     let card = &change.card;
     let rsvp = RsvpBody::new(&card.rsvp).with_id(&card.rsvp).with_messages(&card.messages);
     Ok(Json(OneRsvp { rsvp }))
+}
+
+/// Makes a new link for a guest in place of a lost one. The one before opens nothing from then
+/// on.
+#[endpoint(
+    tags("guests"),
+    security(("bearer" = [])),
+    parameters(
+        ("event_id" = String, Path, description = "The event's id."),
+        ("rsvp_id" = String, Path, description = "The answer's id."),
+    )
+)]
+pub async fn reissue_rsvp_link(
+    request: &mut Request,
+    depot: &mut Depot,
+) -> Result<Json<NewRsvp>, Problem> {
+    let (event, rsvp) = (path_param(request, "event_id"), path_param(request, "rsvp_id"));
+    let (change, token) = guests::reissue_link(site(depot)?, event, bearer(request), rsvp).await?;
+    let own = &change.card.rsvp;
+    Ok(Json(NewRsvp {
+        rsvp: RsvpBody::new(own).with_id(own).with_token(Some(token.reveal())),
+        links: RsvpLinks::new(event, &token),
+    }))
 }

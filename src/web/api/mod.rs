@@ -1,7 +1,9 @@
 //! The JSON API under `/api/v1`, in the words and shapes of the original.
 
 pub mod bodies;
+pub mod calendar;
 pub mod channels;
+pub mod event_input;
 pub mod events;
 pub mod fields;
 pub mod guests;

@@ -10,6 +10,7 @@ use super::bodies::{MessageBody, RsvpBody};
 use super::fields::Fields;
 use super::{bearer, path_param, site};
 use crate::domain::rsvp::Reply;
+use crate::domain::token::Token;
 use crate::services::messages;
 use crate::services::rsvps::{self, Answer, Entry, OwnAnswer};
 use crate::web::client::ClientInfo;
@@ -84,6 +85,17 @@ pub struct RsvpLinks {
     pub html: String,
 }
 
+impl RsvpLinks {
+    /// To the answer that this token opens.
+    #[must_use]
+    pub fn new(event_id: &str, token: &Token) -> Self {
+        Self {
+            own: format!("/api/v1/events/{event_id}/rsvps/self"),
+            html: format!("/e/{event_id}/rsvp/{}", token.reveal()),
+        }
+    }
+}
+
 /// A message just written, and all that its writer may read, newest first.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct NewMessage {
@@ -120,10 +132,7 @@ pub async fn create_rsvp(
     let token = submitted.token.reveal();
     Ok(Json(NewRsvp {
         rsvp: RsvpBody::new(&submitted.rsvp).with_token(Some(token)),
-        links: RsvpLinks {
-            own: format!("/api/v1/events/{id}/rsvps/self"),
-            html: format!("/e/{id}/rsvp/{token}"),
-        },
+        links: RsvpLinks::new(id, &submitted.token),
     }))
 }
 

@@ -12,7 +12,7 @@ use crate::domain::text::{clean_block, clean_line};
 use crate::services::rsvps::{self, Answer, Entry, OwnAnswer};
 use crate::services::{Error, Field, FieldError, Site};
 use crate::services::{events, messages};
-use crate::web::api::events::calendar_file;
+use crate::web::api::calendar::calendar_file;
 use crate::web::api::{path_param, site};
 use crate::web::client::ClientInfo;
 use crate::web::error::Problem;

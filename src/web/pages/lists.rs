@@ -1,17 +1,19 @@
 //! Lists of events and channels: the front page, a channel's page, and the page that finds them.
 
+use salvo::http::StatusCode;
 use salvo::{Depot, Request, Response, handler};
 
 use super::rendered::Page;
 use super::{page_number, render, rendered, see_other, show, show_html};
 use crate::domain::channel::{Channel, Visibility};
-use crate::services::channels::{Order, Search};
-use crate::services::{channels, events};
+use crate::domain::text::{clean_line, is_blank};
+use crate::services::channels::{Jump, Order, Search};
+use crate::services::{Site, channels, events};
 use crate::web::api::{path_param, site};
 use crate::web::client::ClientInfo;
 use crate::web::error::Problem;
 use crate::web::text::{counted, relative};
-use crate::web::views::channel::ChannelPage;
+use crate::web::views::channel::{ChannelPage, NoChannelPage};
 use crate::web::views::discover::{Asked, ChannelCard, ChannelList, DiscoverPage};
 use crate::web::views::home::HomePage;
 
@@ -22,11 +24,9 @@ pub async fn show_home(
     response: &mut Response,
     depot: &mut Depot,
 ) -> Result<(), Problem> {
-    let jump = request.query::<String>("channel").unwrap_or_default();
-    let slug = crate::domain::slug::slug(&jump);
-    if !slug.is_empty() {
-        // Whether there is such a channel is not told here: its page tells what it may.
-        return see_other(response, &format!("/channel/{slug}"));
+    let typed = request.query::<String>("channel").unwrap_or_default();
+    if !is_blank(&typed) {
+        return jump(site(depot)?, &typed, response).await;
     }
     let (site, number) = (site(depot)?, page_number(request));
     let address = ClientInfo::of(depot).absolute(&format!("/?page={number}"));
@@ -43,12 +43,30 @@ pub async fn show_home(
                 Vec::new()
             },
             pages: show::pages("/", upcoming.page, per_page, upcoming.total),
+            channels: channels::liveliest(site).await?,
         };
         Page::render(&page, None)
     };
     let page = rendered(depot)?.page(address, site, make).await?;
     show_html(response, page.html);
     Ok(())
+}
+
+/// Longest name or link of a channel that is shown again, in characters.
+const TYPED_MAX: usize = 400;
+
+/// Goes to the channel whose name or link was typed; where there is none, says so.
+async fn jump(site: &Site, typed: &str, response: &mut Response) -> Result<(), Problem> {
+    let found = match channels::jump(site, typed).await? {
+        Jump::To(channel) => return see_other(response, &channel.path()),
+        Jump::Nowhere(found) => found,
+    };
+    let now = site.clock.now();
+    let typed: String = clean_line(typed).chars().take(TYPED_MAX).collect();
+    let search = Asked { query: typed.clone(), sort: "rank".to_owned(), ..Asked::default() };
+    response.status_code(StatusCode::NOT_FOUND);
+    let alike = found.iter().map(|found| channel_card(found, now)).collect();
+    render(response, &NoChannelPage { typed, alike, search: address_of(&search) })
 }
 
 /// Channels of a page.

@@ -14,6 +14,8 @@ pub struct HomePage {
     pub past: Vec<EventCard>,
     /// The way to the others.
     pub pages: Pages,
+    /// Channels that are proposed where one is looked for; without any, none is.
+    pub channels: Vec<String>,
 }
 
 #[cfg(test)]
@@ -24,7 +26,8 @@ mod tests {
     #[test]
     fn renders_every_state() {
         let past = cards().split_off(1);
-        let many = HomePage { upcoming: cards(), past: past.clone(), pages: pages() };
+        let channels = vec!["Garden people".to_owned(), "Board games".to_owned()];
+        let many = HomePage { upcoming: cards(), past: past.clone(), pages: pages(), channels };
         let over = HomePage { past, ..HomePage::default() };
         check("home", vec![("many", many), ("over", over), ("empty", HomePage::default())]);
     }

@@ -26,6 +26,14 @@ pub async fn are_told(at: &Target) {
         (format!("/admin/{}", at.instance_token), "GET"),
         (format!("/admin/{}/events", at.instance_token), "GET"),
         (format!("/admin/{}/events/{}/delete", at.instance_token, event.id), "POST"),
+        (format!("/admin/{}/channels", at.instance_token), "GET"),
+        (event.host("/link"), "POST"),
+        (event.host(&format!("/rsvp/{id}/link")), "POST"),
+        ("/channels/discover".to_owned(), "GET"),
+        ("/my-events".to_owned(), "GET"),
+        ("/my-rsvps".to_owned(), "GET"),
+        ("/help".to_owned(), "GET"),
+        ("/api/v1/channels".to_owned(), "GET"),
         ("/channel/conformance-methods".to_owned(), "GET"),
         ("/favicon.ico".to_owned(), "GET"),
         ("/site.webmanifest".to_owned(), "GET"),
@@ -37,6 +45,8 @@ pub async fn are_told(at: &Target) {
         (event.api("/rsvps/self"), "GET PATCH DELETE"),
         (event.api("/rsvps/self/messages"), "POST"),
         (event.api(&format!("/rsvps/{id}")), "DELETE"),
+        (event.api(&format!("/rsvps/{id}/link")), "POST"),
+        (event.api("/link"), "POST"),
     ];
     for prefix in ["/api/v1", ""] {
         paths.push((below(prefix, "messages"), "POST"));

@@ -9,6 +9,7 @@ mod guests;
 mod lists;
 mod messages;
 mod methods;
+mod pages;
 mod refusals;
 mod shapes;
 
@@ -159,6 +160,11 @@ async fn conforms(target: Target) {
         refusals::what_crashed_the_original,
         refusals::in_the_right_form_of_answer,
         methods::are_told,
+        pages::finds_channels,
+        pages::jumps_to_a_channel,
+        pages::shows_the_owner_all,
+        pages::makes_links_anew,
+        pages::helps,
         forms::makes_and_answers,
         forms::decides,
         forms::deletes,
