@@ -5,9 +5,11 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::Result;
+use serde_json::json;
 use sysinfo::Disks;
 
-use super::{options, out};
+use super::options;
+use super::out::{self, Shown};
 use crate::config::{Config, Loaded};
 use crate::domain::clock::Clock;
 use crate::store::db::{Db, Engine, StoreError};
@@ -24,15 +26,21 @@ const CLOCK_MAX_SECONDS: i64 = 4_102_444_800;
 type Finding = Result<String, String>;
 
 /// Runs all checks; fails when one of them finds something to do.
-pub(super) async fn run(loaded: &Loaded) -> Result<ExitCode> {
+pub(super) async fn run(loaded: &Loaded, shown: Shown) -> Result<ExitCode> {
     let config = &loaded.config;
-    let mut failed = false;
-    let mut tell = |what: &str, finding: Finding| match finding {
-        Ok(fine) => out::line(format_args!("ok    {what}: {fine}")),
-        Err(todo) => {
-            failed = true;
-            out::line(format_args!("FAIL  {what}: {todo}"))
+    let (mut failed, mut all) = (false, Vec::new());
+    let mut tell = |what: &str, finding: Finding| {
+        let (is_fine, said) = match finding {
+            Ok(fine) => (true, fine),
+            Err(todo) => (false, todo),
+        };
+        failed |= !is_fine;
+        if shown.json {
+            all.push(json!({ "check": what, "ok": is_fine, "said": said }));
+            return Ok(());
         }
+        // Each as it is found: the last ones may take a while.
+        out::line(format_args!("{}  {what}: {said}", if is_fine { "ok  " } else { "FAIL" }))
     };
     tell("configuration", Ok(format!("{} values, all valid", loaded.settings.len())))?;
     tell("clock", clock())?;
@@ -41,6 +49,9 @@ pub(super) async fn run(loaded: &Loaded) -> Result<ExitCode> {
         tell(&format!("disk of {}", dir.display()), space(&dir))?;
     }
     tell("database", database(config).await)?;
+    if shown.json {
+        out::line(json!({ "ok": !failed, "checks": all }))?;
+    }
     Ok(if failed { ExitCode::FAILURE } else { ExitCode::SUCCESS })
 }
 

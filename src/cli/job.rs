@@ -8,7 +8,8 @@ use clap::Subcommand;
 use serde_json::{Value, json};
 use tokio::signal::unix::{SignalKind, signal};
 
-use super::{options, out};
+use super::options;
+use super::out::{self, Shown};
 use crate::config::{Config, Loaded};
 use crate::domain::job::{Job, Outcome, Run};
 use crate::jobs::scheduler::SchedulerOptions;
@@ -27,14 +28,6 @@ pub(super) enum Command {
     DecayCycle(Shown),
     /// Give back disk space, and help the database plan its work
     VacuumDb(Shown),
-}
-
-/// For whom.
-#[derive(Debug, Clone, Copy, clap::Args)]
-pub(super) struct Shown {
-    /// Print JSON
-    #[arg(long)]
-    json: bool,
 }
 
 #[derive(Debug, clap::Args)]

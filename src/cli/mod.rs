@@ -57,14 +57,14 @@ enum Command {
     #[command(alias = "runserver")]
     Serve(serve::Args),
     /// Print the instance owner's link
-    AdminToken,
+    AdminToken(out::Shown),
     /// Make a new instance token; the old link stops working
-    RotateAdminToken,
+    RotateAdminToken(out::Shown),
     /// Say whether everything is in order, and what to do where it is not
-    Check,
+    Check(out::Shown),
     /// Bring the database schema up to date (serve does so by itself)
     #[command(alias = "upgrade-db")]
-    Migrate,
+    Migrate(out::Shown),
     /// Bring over the database of OpenRSVP 0.16 or before
     Import(import::Args),
     /// Run what the program otherwise does by itself, or show when it did
@@ -110,10 +110,12 @@ pub fn run() -> ExitCode {
     };
     match command {
         Command::Serve(_) => exit_of(runtime.block_on(serve::run(&loaded))),
-        Command::AdminToken => exit_of(admin_token::print(&loaded)),
-        Command::RotateAdminToken => exit_of(runtime.block_on(admin_token::rotate(&loaded))),
-        Command::Check => code_of(runtime.block_on(check::run(&loaded))),
-        Command::Migrate => exit_of(runtime.block_on(migrate::run(&loaded))),
+        Command::AdminToken(shown) => exit_of(admin_token::print(&loaded, shown)),
+        Command::RotateAdminToken(shown) => {
+            exit_of(runtime.block_on(admin_token::rotate(&loaded, shown)))
+        }
+        Command::Check(shown) => code_of(runtime.block_on(check::run(&loaded, shown))),
+        Command::Migrate(shown) => exit_of(runtime.block_on(migrate::run(&loaded, shown))),
         Command::Import(args) => code_of(runtime.block_on(import::run(&loaded, &args))),
         Command::Job(command) => code_of(runtime.block_on(job::run(&loaded, &command))),
         Command::Decay(args) => code_of(runtime.block_on(job::decay(&loaded, &args))),

@@ -15,6 +15,11 @@ use crate::store::{messages, rsvps};
 /// Longest query that is searched for, in characters; what follows is not looked at.
 const QUERY_MAX: usize = 200;
 
+/// Messages that are shown with each guest.
+const LATEST: usize = 6;
+/// Most messages that are shown where all of one guest's are wanted.
+const WHOLE: usize = 500;
+
 /// Which guests are shown.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Shown {
@@ -80,6 +85,9 @@ pub struct Sight {
     pub query: String,
     /// The page, from 1.
     pub page: i64,
+    /// The id of the guest with whom everything that was written is shown; with the others the
+    /// latest.
+    pub whole: String,
 }
 
 /// What the organizer's page shows.
@@ -121,7 +129,7 @@ pub async fn view(
             let (total, _) = desk.found.sum(|line| sight.shown.includes(line.approval, line.reply));
             let (page, slice) = pages::slice(sight.page, per_page, total);
             let found = list(tx, &event_id, &desk.found, sight.shown, pattern, slice).await?;
-            desk.guests = cards(tx, found).await?;
+            desk.guests = cards(tx, found, &sight.whole).await?;
             (desk.total, desk.page) = (total, page);
             desk.messages = messages::list_of_event(tx, &event_id).await?;
             Ok(desk)
@@ -139,14 +147,14 @@ pub async fn beside(
     sight: &Sight,
     rsvp_id: &str,
 ) -> Result<Desk, Error> {
-    let (query, rsvp_id) = (sight.query.clone(), rsvp_id.to_owned());
+    let (sight, rsvp_id) = (sight.clone(), rsvp_id.to_owned());
     read(site, event_id, token, move |tx, event_id, mut desk| {
         Box::pin(async move {
-            if let Some(pattern) = pattern(&query) {
+            if let Some(pattern) = pattern(&sight.query) {
                 desk.found = rsvps::tally_found(tx, &event_id, &pattern).await?;
             }
             let found = rsvps::by_id(tx, &event_id, &rsvp_id).await?;
-            desk.guests = cards(tx, found.into_iter().collect()).await?;
+            desk.guests = cards(tx, found.into_iter().collect(), &sight.whole).await?;
             Ok(desk)
         })
     })
@@ -222,14 +230,26 @@ async fn list(
     Ok(found)
 }
 
-/// Puts each guest's messages beside them, with one statement for all.
-async fn cards(tx: &mut Tx, found: Vec<Rsvp>) -> Result<Vec<GuestCard>, Error> {
-    let ids: Vec<&str> = found.iter().map(|rsvp| rsvp.id.as_str()).collect();
-    let all = messages::list_of_rsvps(tx, &ids).await?;
+/// Puts each guest's latest messages beside them, with one statement for all; beside the guest
+/// `whole`, all of them.
+async fn cards(tx: &mut Tx, found: Vec<Rsvp>, whole: &str) -> Result<Vec<GuestCard>, Error> {
+    let (alone, others): (Vec<&str>, Vec<&str>) =
+        found.iter().map(|rsvp| rsvp.id.as_str()).partition(|id| *id == whole);
+    let mut all = latest(tx, &others, LATEST).await?;
+    all.extend(latest(tx, &alone, WHOLE).await?);
     let card = |rsvp: Rsvp| {
+        let shown = if rsvp.id == whole { WHOLE } else { LATEST };
         let about = |message: &&Message| message.rsvp_id.as_deref() == Some(rsvp.id.as_str());
-        let messages = all.iter().filter(about).cloned().collect();
-        GuestCard { rsvp, messages }
+        let mut messages: Vec<Message> = all.iter().filter(about).cloned().collect();
+        let has_earlier = messages.len() > shown;
+        messages.truncate(shown);
+        GuestCard { rsvp, messages, has_earlier }
     };
     Ok(found.into_iter().map(card).collect())
+}
+
+/// One more than are shown, to tell whether there are more.
+async fn latest(tx: &mut Tx, ids: &[&str], shown: usize) -> Result<Vec<Message>, Error> {
+    let limit = i64::try_from(shown + 1).unwrap_or(i64::MAX);
+    Ok(messages::list_latest(tx, ids, limit).await?)
 }

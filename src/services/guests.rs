@@ -52,6 +52,8 @@ pub struct GuestCard {
     pub rsvp: Rsvp,
     /// The messages.
     pub messages: Vec<Message>,
+    /// There are earlier ones.
+    pub has_earlier: bool,
 }
 
 /// One guest after an organizer's act, with all messages about them, newest first.
@@ -206,7 +208,7 @@ where
                 let rsvp = rsvps::by_id(tx, &event_id, &rsvp_id).await?.ok_or_else(gone)?;
                 let messages = messages::list_of_rsvp(tx, &rsvp.id).await?;
                 let summary = super::events::summary(tx, &event_id).await?;
-                Ok(GuestChange { summary, card: GuestCard { rsvp, messages } })
+                Ok(GuestChange { summary, card: GuestCard { rsvp, messages, has_earlier: false } })
             })
         })
         .await

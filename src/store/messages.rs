@@ -11,6 +11,25 @@ macro_rules! columns {
     };
 }
 
+// The newest messages about each of 25 answers: so many of each as the last parameter says, from the
+// index, however many there are.
+macro_rules! latest {
+    ($($number:literal)*) => {
+        concat!(
+            latest!(@one 1),
+            $(" UNION ALL ", latest!(@one $number),)*
+            " ORDER BY created_at DESC, id DESC"
+        )
+    };
+    (@one $number:literal) => {
+        concat!(
+            "SELECT ", columns!(), " FROM (SELECT ", columns!(), " FROM messages
+                WHERE rsvp_id = $", $number, " ORDER BY created_at DESC, id DESC LIMIT $26) m",
+            $number
+        )
+    };
+}
+
 queries! {
     INSERT = concat!("INSERT INTO messages (", columns!(), ")
         VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
@@ -26,10 +45,7 @@ queries! {
         ORDER BY created_at DESC, id DESC");
     LIST_OF_RSVP = concat!("SELECT ", columns!(), " FROM messages
         WHERE rsvp_id = $1 ORDER BY created_at DESC, id DESC");
-    LIST_OF_RSVPS = concat!("SELECT ", columns!(), " FROM messages
-        WHERE rsvp_id IN ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16,
-            $17, $18, $19, $20, $21, $22, $23, $24, $25)
-        ORDER BY created_at DESC, id DESC");
+    LIST_LATEST = latest!(2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20 21 22 23 24 25);
 }
 
 fn from_row(row: &Row) -> Result<Message, StoreError> {
@@ -93,13 +109,19 @@ pub async fn list_of_rsvp(tx: &mut Tx, rsvp_id: &str) -> Result<Vec<Message>, St
 /// Most answers whose messages one statement reads.
 pub const RSVPS_AT_ONCE: usize = 25;
 
-/// The messages about these answers, newest first; one statement for each [`RSVPS_AT_ONCE`].
-pub async fn list_of_rsvps(tx: &mut Tx, ids: &[&str]) -> Result<Vec<Message>, StoreError> {
+/// The newest messages about these answers, up to `limit` about each, newest first; one statement
+/// for each [`RSVPS_AT_ONCE`].
+pub async fn list_latest(
+    tx: &mut Tx,
+    ids: &[&str],
+    limit: i64,
+) -> Result<Vec<Message>, StoreError> {
     let mut found = Vec::new();
     for some in ids.chunks(RSVPS_AT_ONCE) {
         let mut values: Vec<Value> = some.iter().map(|id| Value::from(*id)).collect();
         values.resize(RSVPS_AT_ONCE, Value::Text(None));
-        for row in &tx.all(&LIST_OF_RSVPS, values).await? {
+        values.push(limit.into());
+        for row in &tx.all(&LIST_LATEST, values).await? {
             found.push(from_row(row)?);
         }
     }

@@ -176,3 +176,40 @@ fn the_original_file_is_never_taken_for_our_own() {
     assert!(text(&refused.stderr).contains("import --from"), "{refused:?}");
     assert_eq!(std::fs::read(dir.path().join("openrsvp.db")).expect("read"), before);
 }
+
+#[test]
+fn scripts_read_json() {
+    let dir = tempfile::tempdir().unwrap();
+    let json = |arguments: &[&str]| -> serde_json::Value {
+        let output = openrsvp(dir.path())
+            .args(arguments)
+            .arg("--json")
+            .env("OPENRSVP_SERVER__BASE_URL", "https://r.example")
+            .output()
+            .unwrap();
+        serde_json::from_slice(&output.stdout).unwrap_or_else(|_| panic!("{output:?}"))
+    };
+    let known = openrsvp::store::migrate::known();
+    assert_eq!(json(&["migrate"]), serde_json::json!({ "from": 0, "to": known }));
+    assert_eq!(json(&["upgrade-db"]), serde_json::json!({ "from": known, "to": known }));
+    let token = json(&["admin-token"]);
+    let text = token["token"].as_str().unwrap();
+    assert_eq!(token["link"], format!("https://r.example/admin/{text}"));
+    let rotated = json(&["rotate-admin-token"]);
+    assert_ne!(rotated["token"], token["token"]);
+    assert_eq!(json(&["admin-token"]), rotated);
+    let checks = json(&["check"]);
+    assert_eq!(checks["ok"], true, "{checks}");
+    let names: Vec<_> =
+        checks["checks"].as_array().unwrap().iter().map(|one| &one["check"]).collect();
+    assert!(
+        names.contains(&&serde_json::json!("clock"))
+            && names.contains(&&serde_json::json!("database")),
+        "{checks}"
+    );
+    std::fs::write(dir.path().join("openrsvp.db"), "no database").unwrap();
+    let checks = json(&["check"]);
+    assert_eq!(checks["ok"], false);
+    let bad = checks["checks"].as_array().unwrap().iter().find(|one| one["ok"] == false).unwrap();
+    assert_eq!(bad["check"], "database", "{checks}");
+}

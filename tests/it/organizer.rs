@@ -193,6 +193,39 @@ on_both! {
         }
     }
 
+    async fn a_long_conversation_is_shown_by_its_end(app: &TestApp) {
+        let event = app.event(json!({})).await;
+        let token = app.answer(&event, "Ana", json!({})).await;
+        app.answer(&event, "Robin", json!({ "note": "Robin writes once" })).await;
+        for number in 0..30 {
+            app.clock.advance(jiff::SignedDuration::from_secs(1));
+            let said = json!({ "content": format!("Message {number:02}") });
+            app.post(&event.api("/rsvps/self/messages"), &token, said).await.expect(StatusCode::CREATED);
+        }
+        let (id, host) = (id_of(app, &event, "Ana").await, event.page(&format!("/admin/{}", event.token)));
+        let said = |page: &str| texts(page, &format!("#guest-{id} .message-text"));
+        let page = app.get(&host, "").await.text;
+        assert_eq!(said(&page), (24..30).map(|number| format!("Message {number:02}")).collect::<Vec<_>>());
+        assert!(page.contains("Robin writes once"), "{page}");
+        let all = format!("{host}?guest={id}");
+        assert!(page.contains(&format!("href=\"{all}#guest-{id}\"")), "{page}");
+        let page = app.get(&all, "").await.text;
+        assert_eq!(said(&page).len(), 30);
+        assert!(!page.contains("written before") && page.contains("Robin writes once"));
+        // What is done there leads back there.
+        let noted = app.form(&format!("{host}/rsvp/{id}/note?guest={id}"), &[("content", "x")]).await;
+        assert_eq!(noted.header("location"), format!("{all}#guest-{id}"));
+        let odd = app.get(&format!("{host}?guest=%22%3E%3Cb%3E"), "").await;
+        assert!(odd.status == StatusCode::OK && !odd.text.contains("\"><b>"), "{}", odd.text);
+        // A new link is no new answer.
+        let before = app.get(&event.api("/rsvps"), &event.token).await.json();
+        app.clock.advance(jiff::SignedDuration::from_hours(1));
+        let fresh = app.post(&event.api(&format!("/rsvps/{id}/link")), &event.token, Value::Null).await;
+        assert_eq!(fresh.expect(StatusCode::OK)["rsvp"]["name"], "Ana");
+        assert_eq!(app.get(&event.api("/rsvps"), &event.token).await.json()["rsvps"], before["rsvps"]);
+        assert_eq!(app.get(&event.api("/rsvps/self"), &token).await.status, StatusCode::NOT_FOUND);
+    }
+
     async fn a_fragment_holds_what_changed_and_no_more(app: &TestApp) {
         let event = app.event(json!({ "admin_approval_required": true, "max_attendees": 3 })).await;
         let host = event.page(&format!("/admin/{}", event.token));

@@ -187,7 +187,8 @@ impl Target<'_> {
         };
         let desk = self.beside().await?;
         let now = self.site.clock.now();
-        let mut guest = desk.guests.first().map(|card| guest_row(card, &desk.summary, now));
+        let mut guest =
+            desk.guests.first().map(|card| guest_row(card, &desk.summary, &self.place, now));
         if let Some(row) = &mut guest {
             row.fresh = done
                 .token
@@ -230,7 +231,7 @@ impl Target<'_> {
         if !page.guests.iter().any(|row| row.id == self.rsvp) {
             let beside = self.beside().await?;
             let now = self.site.clock.now();
-            let row = |card| guest_row(card, &beside.summary, now);
+            let row = |card| guest_row(card, &beside.summary, &self.place, now);
             page.guests.splice(0..0, beside.guests.iter().map(row));
         }
         if let Some(row) = page.guests.iter_mut().find(|row| row.id == self.rsvp) {
@@ -316,6 +317,7 @@ fn filters(found: &Tally, place: &Place) -> Vec<Link> {
 pub(super) fn guest_row(
     card: &GuestCard,
     summary: &EventSummary,
+    place: &Place,
     now: jiff::Timestamp,
 ) -> GuestRow {
     let (rsvp, event) = (&card.rsvp, &summary.event);
@@ -338,6 +340,11 @@ pub(super) fn guest_row(
             .filter(|message| told(message.kind))
             .map(|message| show::message(message, &event.zone, Some(&rsvp.name)))
             .collect(),
+        earlier_href: if card.has_earlier && place.sight.whole != rsvp.id {
+            format!("{}{}#guest-{}", place.base, place.address_with(&rsvp.id), rsvp.id)
+        } else {
+            String::new()
+        },
         offers_pending: event.approval_required,
         offers_force: !has_seat && summary.seats_left().is_some_and(|left| left < rsvp.people()),
         refused: None,

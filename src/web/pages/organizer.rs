@@ -42,6 +42,7 @@ impl Place {
                 shown: Shown::lenient(word("show").trim()),
                 query: clean_line(&word("q")),
                 page: page_number(request),
+                whole: word("guest"),
             },
             event,
             token,
@@ -55,7 +56,18 @@ impl Place {
 
     /// What the address says about the list: `?show=waiting&q=ana&page=2`, or nothing.
     pub(super) fn address(&self) -> String {
-        self.address_of(self.sight.shown, self.sight.page)
+        self.address_with(&self.sight.whole)
+    }
+
+    /// As [`Place::address`], with everything that was written about this guest; blank is none.
+    pub(super) fn address_with(&self, guest: &str) -> String {
+        let address = self.address_of(self.sight.shown, self.sight.page);
+        if guest.is_empty() {
+            return address;
+        }
+        let join = if address.is_empty() { '?' } else { '&' };
+        let guest = url::form_urlencoded::byte_serialize(guest.as_bytes()).collect::<String>();
+        format!("{address}{join}guest={guest}")
     }
 
     /// As [`Place::address`], with another group and page of what is searched for.
@@ -217,7 +229,7 @@ pub(super) fn organizer_page(
         base: place.base.clone(),
         numbers: numbers(summary, &desk.tally),
         list: guest_list(desk, place),
-        guests: desk.guests.iter().map(|card| guest_row(card, summary, now)).collect(),
+        guests: desk.guests.iter().map(|card| guest_row(card, summary, place, now)).collect(),
         pages: show::pages(&list, desk.page, per_page, desk.total),
         announcements: desk
             .messages

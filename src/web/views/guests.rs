@@ -48,6 +48,8 @@ pub struct GuestRow {
     pub iso: String,
     /// The conversation and the hosts' notes, oldest first.
     pub messages: Vec<MessageView>,
+    /// Where what was written before that is shown; blank where all is.
+    pub earlier_href: String,
     /// "Set back to waiting" is offered: the event asks for approval.
     pub offers_pending: bool,
     /// "Let in anyway" is offered: there is no place left for this guest, or no more answers.
@@ -203,6 +205,7 @@ pub(super) mod tests {
             answered: "2 hours ago".to_owned(),
             iso: "2026-06-10T10:00:00Z".to_owned(),
             messages: Vec::new(),
+            earlier_href: String::new(),
             offers_pending: true,
             offers_force: false,
             refused: None,

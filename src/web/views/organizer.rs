@@ -114,6 +114,7 @@ mod tests {
         let ana = GuestRow {
             companions: 2,
             messages: vec![message("Ana Lindqvist", "We bring the cordial.")],
+            earlier_href: "/e/1/admin/2?guest=ana#guest-ana".to_owned(),
             offers_force: true,
             ..guest("Ana Lindqvist", Reply::Yes, Approval::Pending)
         };
