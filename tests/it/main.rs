@@ -31,6 +31,7 @@ mod scheduler;
 mod schema;
 mod secrecy;
 mod sharing;
+mod size;
 mod store;
 mod vacuum;
 mod zones;
