@@ -210,7 +210,8 @@ pub async fn start(
     let readiness = Readiness::default();
     let server = serve()?;
     let handle = server.handle();
-    let service = web::service(site.clone(), readiness.clone(), options.web);
+    let service =
+        web::service(site.clone(), readiness.clone(), options.scheduler.clone(), options.web);
     let serving = tokio::spawn(server.serve(service));
 
     let (stopping, stopped) = watch::channel(false);

@@ -6,17 +6,15 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 use serde_json::json;
-use sysinfo::Disks;
 
 use super::options;
 use super::out::{self, Shown};
 use crate::config::{Config, Loaded};
 use crate::domain::clock::Clock;
+use crate::services::status;
 use crate::store::db::{Db, Engine, StoreError};
 use crate::store::migrate;
 
-/// Below this much free space a check fails.
-const FREE_BYTES_MIN: u64 = 256 * 1024 * 1024;
 /// A clock before this cannot be right: 2026-01-01.
 const CLOCK_MIN_SECONDS: i64 = 1_767_225_600;
 /// A clock after this is hardly right: 2100-01-01.
@@ -102,19 +100,9 @@ fn existing(dir: &Path) -> &Path {
 }
 
 fn space(dir: &Path) -> Finding {
-    let Ok(dir) = existing(dir).canonicalize() else { return Ok("not known yet".to_owned()) };
-    let Ok(disks) = Disks::new_with_refreshed_list() else {
-        return Ok("not known on this system".to_owned());
-    };
-    let disk = disks
-        .iter()
-        .filter(|disk| dir.starts_with(disk.mount_point()))
-        .max_by_key(|disk| disk.mount_point().as_os_str().len());
-    let Some(free) = disk.map(sysinfo::Disk::available_space) else {
-        return Ok("not known on this system".to_owned());
-    };
-    let megabytes = free / 1_000_000;
-    if free < FREE_BYTES_MIN {
+    let Some(disk) = status::disk_of(dir) else { return Ok("not known on this system".to_owned()) };
+    let megabytes = disk.free / 1_000_000;
+    if disk.free < status::FREE_BYTES_MIN {
         Err(format!("{megabytes} MB are free: make room, a full disk refuses every answer"))
     } else {
         Ok(format!("{megabytes} MB are free"))

@@ -3,6 +3,7 @@
 use jiff::{SignedDuration, Timestamp};
 
 use super::channel::Channel;
+use super::text;
 use super::token::TokenHash;
 
 /// Longest title, in characters.
@@ -65,6 +66,12 @@ pub struct Event {
 }
 
 impl Event {
+    /// Title and id as they are searched.
+    #[must_use]
+    pub fn search_text(&self) -> String {
+        format!("{}\n{}", text::fold(&self.title), self.id)
+    }
+
     /// True when no new answers are taken at `now`, by hand or by schedule. Derived, so that a
     /// closing time holds whether or not any job has run.
     #[must_use]
@@ -99,6 +106,13 @@ impl Event {
 #[must_use]
 pub fn over_at(starts_at: Timestamp, ends_at: Option<Timestamp>) -> Timestamp {
     ends_at.unwrap_or_else(|| starts_at.saturating_add(ASSUMED_LENGTH).unwrap_or(Timestamp::MAX))
+}
+
+/// A part of what an event is searched by, when `query` is the event's link: its id.
+#[must_use]
+pub fn id_in_link(query: &str) -> &str {
+    let path = query.split_once("/e/").map_or(query, |(_, path)| path);
+    path.split(['/', '?', '#']).next().unwrap_or(path)
 }
 
 /// How many people an event has, by what they may do.

@@ -2,7 +2,7 @@
 //! older version beside this one.
 
 use super::{Error, Site};
-use crate::store::{channels, rsvps};
+use crate::store::{channels, events, rsvps};
 
 /// Names folded in one transaction.
 const BATCH: i64 = 500;
@@ -13,7 +13,8 @@ pub async fn settle(site: &Site) -> Result<(), Error> {
         site.db.write(|tx| {
             Box::pin(async move {
                 let guests = rsvps::fold_names(tx, BATCH).await?;
-                Ok::<_, Error>(guests + channels::fold_names(tx, BATCH).await?)
+                let channels = channels::fold_names(tx, BATCH).await?;
+                Ok::<_, Error>(guests + channels + events::fold_titles(tx, BATCH).await?)
             })
         })
     };

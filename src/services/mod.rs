@@ -13,9 +13,11 @@ pub mod importing;
 pub mod instance;
 pub mod jobs;
 pub mod limits;
+pub mod listings;
 pub mod messages;
 pub mod pages;
 pub mod rsvps;
+pub mod status;
 pub mod touches;
 
 use std::sync::Arc;

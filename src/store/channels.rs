@@ -66,6 +66,7 @@ queries! {
     COUNT_ALL = "SELECT COUNT(*) FROM channels c WHERE c.search_text LIKE $1 ESCAPE '!'";
     LIVELIEST = "SELECT c.name FROM channels c WHERE c.visibility = 'public'
         ORDER BY c.purgeable_at DESC, c.last_used_at DESC, c.id DESC LIMIT $1";
+    COUNT = "SELECT COUNT(*) FROM channels";
     LEAVE = "UPDATE events SET channel_id = NULL WHERE channel_id = $1";
     LIST_UNFOLDED = lock "SELECT id, name, slug, visibility, score, scored_at, created_at,
             last_used_at
@@ -204,6 +205,11 @@ pub async fn liveliest(tx: &mut Tx, limit: i64) -> Result<Vec<String>, StoreErro
 fn counted(row: &Row) -> Result<(Channel, i64), StoreError> {
     let mut reader = Reader::new(row, "channels");
     Ok((decode(&mut reader)?, reader.get()?))
+}
+
+/// How many channels there are.
+pub async fn count_all(tx: &mut Tx) -> Result<i64, StoreError> {
+    tx.one(&COUNT, values![]).await?.map_or(Ok(0), |row| row.get(0))
 }
 
 /// Takes all events out of a channel.

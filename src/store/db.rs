@@ -38,6 +38,7 @@
 mod tx;
 
 use std::future::Future;
+use std::path::Path;
 use std::pin::Pin;
 use std::sync::Arc;
 
@@ -249,6 +250,43 @@ impl Db {
         }
     }
 
+    /// The file, where it is one.
+    pub fn file(&self) -> Option<&Path> {
+        match &*self.0 {
+            Inner::Sqlite(_, options) => Some(&options.path),
+            Inner::Postgres(_) => None,
+        }
+    }
+
+    /// The engine's own version.
+    pub async fn engine_version(&self) -> Result<String, StoreError> {
+        self.told(&VERSION).await
+    }
+
+    /// How large the database is, in bytes; with the log of SQLite.
+    pub async fn size(&self) -> Result<u64, StoreError> {
+        let bytes: i64 = match &*self.0 {
+            Inner::Sqlite(_, options) => {
+                let mut log = options.path.clone().into_os_string();
+                log.push("-wal");
+                let length = |path: &Path| path.metadata().map_or(0, |data| data.len());
+                return Ok(length(&options.path) + length(Path::new(&log)));
+            }
+            Inner::Postgres(_) => self.told(&SIZE).await?,
+        };
+        Ok(u64::try_from(bytes).unwrap_or(0))
+    }
+
+    /// The one value that a statement finds.
+    async fn told<T: FromValue + Send + 'static>(
+        &self,
+        query: &'static Query,
+    ) -> Result<T, StoreError> {
+        let row = self.read(move |tx| Box::pin(async move { tx.one(query, Vec::new()).await }));
+        let row: Option<Row> = row.await?;
+        row.ok_or_else(|| StoreError::unavailable(query.name))?.get(0)
+    }
+
     /// What is wrong with the file on the disk; empty when nothing is, and on PostgreSQL, which
     /// looks after its own.
     pub async fn check_integrity(&self) -> Result<Vec<String>, StoreError> {
@@ -348,6 +386,18 @@ impl Db {
 
 /// A server that is there answers within this time, unless it has much to do.
 const BUSY: std::time::Duration = std::time::Duration::from_secs(1);
+
+static VERSION: Query = Query {
+    name: "engine version",
+    sqlite: "SELECT sqlite_version()",
+    postgres: "SELECT current_setting('server_version')",
+};
+
+static SIZE: Query = Query {
+    name: "size",
+    sqlite: "SELECT 0",
+    postgres: "SELECT pg_database_size(current_database())",
+};
 
 static PING: Query =
     Query { name: "ping", sqlite: "SELECT 1", postgres: "SELECT CAST(1 AS BIGINT)" };

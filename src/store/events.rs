@@ -70,16 +70,16 @@ queries! {
     INSERT = "INSERT INTO events (id, organizer_token, channel_id, title, description,
             starts_at, ends_at, zone, location, is_private, approval_required, rsvps_closed,
             rsvps_close_at, capacity, score, scored_at, created_at, modified_at, accessed_at,
-            revision, sequence, over_at, unlisted_at, purgeable_at)
+            revision, sequence, over_at, unlisted_at, purgeable_at, search_text)
         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18,
-            $19, $20, $21, $22, $23, $24)
+            $19, $20, $21, $22, $23, $24, $25)
         ON CONFLICT DO NOTHING";
     UPDATE = "UPDATE events SET organizer_token = $2, channel_id = $3, title = $4,
             description = $5, starts_at = $6, ends_at = $7, zone = $8, location = $9,
             is_private = $10, approval_required = $11, rsvps_closed = $12, rsvps_close_at = $13,
             capacity = $14, score = $15, scored_at = $16, created_at = $17, modified_at = $18,
             accessed_at = $19, revision = $20, sequence = $21, over_at = $22, unlisted_at = $23,
-            purgeable_at = $24
+            purgeable_at = $24, search_text = $25
         WHERE id = $1";
     DELETE = "DELETE FROM events WHERE id = $1";
     BY_ID = concat!("SELECT ", columns!(), " FROM events e WHERE e.id = $1");
@@ -120,6 +120,15 @@ queries! {
         "LIMIT $1 OFFSET $2"
     );
     COUNT_ALL = "SELECT COUNT(*) FROM events";
+    LIST_FOUND = page!(
+        "WHERE e.search_text LIKE $1 ESCAPE '!'",
+        "e.created_at DESC, e.id DESC",
+        "LIMIT $2 OFFSET $3"
+    );
+    COUNT_FOUND = "SELECT COUNT(*) FROM events e WHERE e.search_text LIKE $1 ESCAPE '!'";
+    LIST_UNFOLDED = lock concat!("SELECT ", columns!(), " FROM events e
+        WHERE e.search_text IS NULL ORDER BY e.id LIMIT $1");
+    SET_SEARCH_TEXT = "UPDATE events SET search_text = $2 WHERE id = $1";
     LIST_AFTER = lock concat!("SELECT ", columns!(), " FROM events e WHERE e.id > $1
         ORDER BY e.id LIMIT $2");
     SET_FADES = "UPDATE events SET unlisted_at = $2, purgeable_at = $3 WHERE id = $1";
@@ -211,6 +220,7 @@ fn values_of(event: &Event, fades: Fades) -> Vec<super::db::Value> {
         micros(event.over_at()),
         micros(fades.unlisted_at),
         micros(fades.purgeable_at),
+        event.search_text(),
     ]
 }
 
@@ -345,6 +355,29 @@ pub async fn list_newest(tx: &mut Tx, slice: Slice) -> Result<Vec<EventSummary>,
 /// How many events there are.
 pub async fn count_all(tx: &mut Tx) -> Result<i64, StoreError> {
     count(tx.one(&COUNT_ALL, values![]).await?)
+}
+
+/// A slice of the events that hold `pattern` (see [`crate::domain::text::pattern`]), newest first,
+/// and how many there are in all.
+pub async fn list_found(
+    tx: &mut Tx,
+    pattern: &str,
+    slice: impl FnOnce(i64) -> Slice,
+) -> Result<(Vec<EventSummary>, i64), StoreError> {
+    let total = count(tx.one(&COUNT_FOUND, values![pattern]).await?)?;
+    let slice = slice(total);
+    let rows = tx.all(&LIST_FOUND, values![pattern, slice.limit, slice.offset]).await?;
+    Ok((summaries(&rows)?, total))
+}
+
+/// Folds the titles of up to `limit` events that no search finds yet; tells how many.
+pub async fn fold_titles(tx: &mut Tx, limit: i64) -> Result<usize, StoreError> {
+    let rows = tx.all(&LIST_UNFOLDED, values![limit]).await?;
+    for event in rows.iter().map(from_row) {
+        let event = event?;
+        tx.execute(&SET_SEARCH_TEXT, values![event.id.as_str(), event.search_text()]).await?;
+    }
+    Ok(rows.len())
 }
 
 /// Up to `limit` events after this id, by id, locked until the transaction ends.

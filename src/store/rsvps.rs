@@ -54,6 +54,7 @@ queries! {
     LIST_UNFOLDED = "SELECT id, name FROM rsvps WHERE folded_name IS NULL ORDER BY id LIMIT $1";
     // Only of the name that was folded: it may have been changed since.
     SET_FOLDED = "UPDATE rsvps SET folded_name = $3 WHERE id = $1 AND name = $2";
+    COUNT_ALL = "SELECT COUNT(*) FROM rsvps";
     TALLY = "SELECT approval, reply, is_private, COUNT(*),
             CAST(SUM(1 + companions) AS BIGINT)
         FROM rsvps WHERE event_id = $1
@@ -181,6 +182,11 @@ pub async fn fold_names(tx: &mut Tx, limit: i64) -> Result<usize, StoreError> {
         tx.execute(&SET_FOLDED, values![id, name, folded]).await?;
     }
     Ok(rows.len())
+}
+
+/// How many answers there are.
+pub async fn count_all(tx: &mut Tx) -> Result<i64, StoreError> {
+    tx.one(&COUNT_ALL, values![]).await?.map_or(Ok(0), |row| row.get(0))
 }
 
 /// How many answers and people there are, by approval, reply and privacy.

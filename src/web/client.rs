@@ -16,6 +16,7 @@ pub struct ClientInfo {
     /// The host that the request was sent to, as the client says.
     host: String,
     is_person: bool,
+    is_base_configured: bool,
     behind_trusted_proxy: bool,
     behind_unknown_proxy: bool,
 }
@@ -69,6 +70,7 @@ impl ClientInfo {
             base_url,
             host,
             is_person: is_person(headers),
+            is_base_configured: configured.is_some(),
             behind_trusted_proxy,
             behind_unknown_proxy,
         }
@@ -82,6 +84,7 @@ impl ClientInfo {
             base_url: String::new(),
             host: String::new(),
             is_person: false,
+            is_base_configured: false,
             behind_trusted_proxy: false,
             behind_unknown_proxy: false,
         })
@@ -106,6 +109,12 @@ impl ClientInfo {
     #[must_use]
     pub fn is_person(&self) -> bool {
         self.is_person
+    }
+
+    /// True when the base of every link is configured.
+    #[must_use]
+    pub fn is_base_configured(&self) -> bool {
+        self.is_base_configured
     }
 
     /// True when the connection comes from a proxy whose headers are believed.

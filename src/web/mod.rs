@@ -26,11 +26,17 @@ use self::pages::rendered::Rendered;
 use self::route::at;
 use crate::domain::clock::Entropy;
 use crate::domain::limit::Action;
+use crate::jobs::scheduler::SchedulerOptions;
 use crate::services::Site;
 
 /// Everything that answers HTTP.
 #[must_use]
-pub fn service(site: Site, readiness: ops::Readiness, options: WebOptions) -> Service {
+pub fn service(
+    site: Site,
+    readiness: ops::Readiness,
+    scheduler: SchedulerOptions,
+    options: WebOptions,
+) -> Service {
     let around = Around {
         options: Arc::new(options),
         entropy: site.entropy.clone(),
@@ -39,7 +45,12 @@ pub fn service(site: Site, readiness: ops::Readiness, options: WebOptions) -> Se
     let api = api_routes();
     let document = openapi::document(&api).to_json().unwrap_or_default();
     let router = Router::new()
-        .hoop(affix_state::inject(site).inject(readiness).inject(Arc::new(Rendered::default())))
+        .hoop(
+            affix_state::inject(site)
+                .inject(readiness)
+                .inject(Arc::new(Rendered::default()))
+                .inject(scheduler),
+        )
         .push(at("healthz").get(ops::healthz).done())
         .push(at("readyz").get(ops::readyz).done())
         .push(at("api/docs").get(pages::docs::ServeDocs::new(&document)).done())
@@ -68,7 +79,7 @@ fn compression() -> Compression {
 }
 
 fn page_routes() -> Router {
-    use pages::{answers, events, guests, kept, lists, organizer, owner};
+    use pages::{answers, events, guests, kept, lists, organizer, owner, status};
     let own = "e/{event_id}/rsvp/{token}";
     let host = "e/{event_id}/admin/{token}";
     let below = |base: &str, path: &str| format!("{base}/{path}");
@@ -105,6 +116,7 @@ fn page_routes() -> Router {
         .push(at("channel/p/{slug}").get(lists::show_private_channel).limit(Action::Search).done())
         .push(at("admin/{root}").get(owner::show_all_events).done())
         .push(at("admin/{root}/events").get(owner::show_all_events).done())
+        .push(at("admin/{root}/status").get(status::show_status).done())
         .push(at("admin/{root}/channels").get(owner::show_all_channels).done())
         .push(at("admin/{root}/channels/{channel_id}/delete").post(owner::delete_channel).done())
         .push(at("admin/{root}/events/{event_id}/delete").post(owner::delete_event).done())

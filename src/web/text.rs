@@ -123,6 +123,19 @@ pub fn counted(count: i64, noun: &str) -> String {
     if count == 1 { format!("1 {noun}") } else { format!("{count} {noun}s") }
 }
 
+/// A number of bytes: `980 KB`, `12.5 MB`, `1.2 GB`.
+#[must_use]
+pub fn bytes(count: u64) -> String {
+    let (divisor, unit) = match count {
+        ..1_000_000 => (1e3, "KB"),
+        1_000_000..1_000_000_000 => (1e6, "MB"),
+        _ => (1e9, "GB"),
+    };
+    #[expect(clippy::cast_precision_loss, reason = "three digits are shown")]
+    let number = count as f64 / divisor;
+    if number >= 100.0 { format!("{number:.0} {unit}") } else { format!("{number:.1} {unit}") }
+}
+
 /// `1 person`, `3 people`.
 #[must_use]
 pub fn people(count: i64) -> String {

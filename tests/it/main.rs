@@ -24,6 +24,7 @@ mod looks;
 mod markdown;
 mod messages;
 mod organizer;
+mod owner;
 mod pages;
 mod plans;
 mod rsvps;

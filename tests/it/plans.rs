@@ -26,6 +26,8 @@ const PAGE: &str = "the index is the order: it is read until the page is full";
 const SUBSTRING: &str = "a part of a name can be anywhere: names are read from the index in order, until the page is full";
 const COUNTED: &str = "a page says how many there are in all: it counts names in an index, which takes 20 ms for 100,000 channels";
 const ONE_PAGE: &str = "the events of one page, which the index has singled out";
+const COUNTED_FOR_OWNER: &str =
+    "the owner's status page says how many there are; nobody else waits for it";
 const HOUSEKEEPING: &str = "the index holds only what is to be done";
 
 /// Every `SELECT` that can find more than one row, or reads more than one to count: the index that
@@ -41,6 +43,7 @@ const LISTS: &[(&str, &str, Walk)] = &[
     ("channels::LIST_ALL", "channels_by_last_use", Whole(SUBSTRING)),
     ("channels::COUNT_ALL", "", Whole(COUNTED)),
     ("channels::LIVELIEST", "channels_by_rank", Whole(PAGE)),
+    ("channels::COUNT", "", Whole(COUNTED_FOR_OWNER)),
     ("channels::LIST_UNFOLDED", "channels_unfolded", Whole(HOUSEKEEPING)),
     ("channels::LIST_AFTER", "channels_pkey", Part),
     ("channels::LIST_PURGEABLE", "channels_by_purge", Part),
@@ -54,6 +57,9 @@ const LISTS: &[(&str, &str, Walk)] = &[
     ("events::LIST_OF_CHANNEL", "events_by_channel", Part),
     ("events::COUNT_OF_CHANNEL", "events_by_channel", Part),
     ("events::LIST_NEWEST", "events_by_creation", Whole(PAGE)),
+    ("events::LIST_FOUND", "events_by_creation", Whole(SUBSTRING)),
+    ("events::COUNT_FOUND", "events_by_creation", Whole(COUNTED)),
+    ("events::LIST_UNFOLDED", "events_unfolded", Whole(HOUSEKEEPING)),
     (
         "events::COUNT_ALL",
         "",
@@ -71,6 +77,7 @@ const LISTS: &[(&str, &str, Walk)] = &[
     ("messages::LIST_PUBLIC", "messages_about_event", Part),
     ("messages::LIST_OF_RSVP", "messages_by_rsvp", Part),
     ("messages::LIST_LATEST", "messages_by_rsvp", Part),
+    ("rsvps::COUNT_ALL", "", Whole(COUNTED_FOR_OWNER)),
     ("rsvps::LIST_NAMED", "rsvps_by_", Part),
     ("rsvps::LIST_COMING", "rsvps_by_turn", Part),
     ("rsvps::LIST_ALL", "rsvps_by_", Part),
@@ -104,6 +111,7 @@ const SORTS: &[(&str, &str)] = &[
     ("events::LIST_PAST", ONE_PAGE),
     ("events::LIST_OF_CHANNEL", ONE_PAGE),
     ("events::LIST_NEWEST", ONE_PAGE),
+    ("events::LIST_FOUND", ONE_PAGE),
     ("messages::LIST_LATEST", "the newest few of each guest of a page, taken together"),
     ("rsvps::LIST_NAMED", "the API lists all named guests of one event in one answer, by age"),
     ("rsvps::LIST_ALL", "the API lists all guests of one event in one answer, by age"),
@@ -112,6 +120,8 @@ const SORTS: &[(&str, &str)] = &[
 
 /// What may walk a table, and why that is right.
 const SCANS: &[(&str, &str)] = &[
+    ("channels::COUNT", "all of them, for the owner's status page"),
+    ("rsvps::COUNT_ALL", "all of them, for the owner's status page"),
     (
         "events::COUNT_ALL",
         "all of them: PostgreSQL takes the table where it is as small as the index",

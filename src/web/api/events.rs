@@ -12,8 +12,7 @@ use super::fields::Fields;
 use super::{bearer, path_param, site};
 use crate::domain::event::Viewer;
 use crate::domain::time;
-use crate::services::Error;
-use crate::services::events;
+use crate::services::{Error, events, listings};
 use crate::web::client::ClientInfo;
 use crate::web::error::{DetailBody, Problem};
 
@@ -76,7 +75,7 @@ pub async fn list_events(
     let after = fields.bound("start_after").value();
     let before = fields.bound("start_before").value();
     fields.finish()?;
-    let list = events::list(site, after, before, page, per_page).await?;
+    let list = listings::list(site, after, before, page, per_page).await?;
     let now = site.clock.now();
     let body = |summary| EventBody::new(summary, Viewer::Public, &site.rules.fading, now);
     Ok(Json(EventPage {

@@ -8,7 +8,7 @@ use super::{page_number, render, rendered, see_other, show, show_html};
 use crate::domain::channel::{Channel, Visibility};
 use crate::domain::text::{clean_line, is_blank};
 use crate::services::channels::{Jump, Order, Search};
-use crate::services::{Site, channels, events};
+use crate::services::{Site, channels, listings};
 use crate::web::api::{path_param, site};
 use crate::web::client::ClientInfo;
 use crate::web::error::Problem;
@@ -32,7 +32,7 @@ pub async fn show_home(
     let address = ClientInfo::of(depot).absolute(&format!("/?page={number}"));
     let make = async || {
         let per_page = site.rules.events_per_page;
-        let home = events::home(site, number, per_page).await?;
+        let home = listings::home(site, number, per_page).await?;
         let now = site.clock.now();
         let upcoming = &home.upcoming;
         let page = HomePage {

@@ -13,6 +13,7 @@ pub mod owner;
 pub(super) mod rendered;
 mod sharing;
 mod show;
+pub mod status;
 
 use std::collections::HashMap;
 use std::sync::Arc;

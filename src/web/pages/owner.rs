@@ -5,11 +5,11 @@ use salvo::{Depot, Request, Response, handler};
 use super::{page_number, render, see_other, show};
 use crate::domain::channel::Channel;
 use crate::domain::event::{EventSummary, Viewer};
-use crate::services::{channels, events};
+use crate::services::{channels, events, listings};
 use crate::web::api::{path_param, site};
 use crate::web::error::Problem;
 use crate::web::text::{counted, relative};
-use crate::web::views::owner::{ChannelRow, OwnerChannelsPage, OwnerPage, OwnerRow};
+use crate::web::views::owner::{ChannelRow, OwnerChannelsPage, OwnerPage, OwnerPlaces, OwnerRow};
 
 /// Shows the instance owner every event.
 #[handler]
@@ -20,17 +20,43 @@ pub async fn show_all_events(
 ) -> Result<(), Problem> {
     let site = site(depot)?;
     let root = path_param(request, "root");
+    let query = sought(request);
     let per_page = site.rules.admin_rows_per_page;
-    let list = events::list_all(site, Some(root), page_number(request), per_page).await?;
+    let list = listings::list_all(site, Some(root), &query, page_number(request), per_page).await?;
     let now = site.clock.now();
+    let path = format!("/admin/{root}/events");
     let page = OwnerPage {
         events: list.events.iter().map(|summary| owner_row(summary, root, now)).collect(),
         total: counted(list.total, "event"),
-        pages: show::pages(&format!("/admin/{root}/events"), list.page, per_page, list.total),
-        notice: None,
-        channels_href: format!("/admin/{root}/channels"),
+        pages: show::pages(&searched(&path, &query), list.page, per_page, list.total),
+        places: places(root),
+        path,
+        query,
     };
     render(response, &page)
+}
+
+/// What is searched for.
+fn sought(request: &Request) -> String {
+    request.query::<String>("q").unwrap_or_default().trim().to_owned()
+}
+
+/// The address of a list of what was searched for.
+fn searched(path: &str, query: &str) -> String {
+    if query.is_empty() {
+        return path.to_owned();
+    }
+    let mut address = url::form_urlencoded::Serializer::new(format!("{path}?"));
+    address.append_pair("q", query).finish()
+}
+
+/// The pages of the instance owner.
+pub(super) fn places(root: &str) -> OwnerPlaces {
+    OwnerPlaces {
+        events: format!("/admin/{root}"),
+        channels: format!("/admin/{root}/channels"),
+        status: format!("/admin/{root}/status"),
+    }
 }
 
 fn owner_row(summary: &EventSummary, root: &str, now: jiff::Timestamp) -> OwnerRow {
@@ -70,20 +96,17 @@ pub async fn show_all_channels(
 ) -> Result<(), Problem> {
     let site = site(depot)?;
     let root = path_param(request, "root");
-    let query = request.query::<String>("q").unwrap_or_default().trim().to_owned();
+    let query = sought(request);
     let per_page = site.rules.admin_rows_per_page;
     let found = channels::list_all(site, root, &query, page_number(request), per_page).await?;
     let now = site.clock.now();
     let path = format!("/admin/{root}/channels");
-    let searched =
-        url::form_urlencoded::Serializer::new(String::new()).append_pair("q", &query).finish();
-    let list = if query.is_empty() { path.clone() } else { format!("{path}?{searched}") };
     let row = |found: &(Channel, i64)| channel_row(found, &path, now);
     let page = OwnerChannelsPage {
-        events_href: format!("/admin/{root}"),
+        places: places(root),
         channels: found.channels.iter().map(row).collect(),
         total: counted(found.total, "channel"),
-        pages: show::pages(&list, found.page, per_page, found.total),
+        pages: show::pages(&searched(&path, &query), found.page, per_page, found.total),
         path,
         query,
     };

@@ -17,6 +17,7 @@ pub mod manage;
 pub mod organizer;
 pub mod owner;
 pub mod parts;
+pub mod status;
 
 #[cfg(test)]
 pub(crate) mod samples;

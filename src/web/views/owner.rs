@@ -38,10 +38,23 @@ pub struct OwnerPage {
     pub total: String,
     /// The way to the others.
     pub pages: Pages,
-    /// What was just done.
-    pub notice: Option<String>,
-    /// The page of the channels.
-    pub channels_href: String,
+    /// What is searched for.
+    pub query: String,
+    /// The list of the events.
+    pub path: String,
+    /// The owner's pages.
+    pub places: OwnerPlaces,
+}
+
+/// The pages of the owner.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct OwnerPlaces {
+    /// Every event.
+    pub events: String,
+    /// Every channel.
+    pub channels: String,
+    /// How the program does.
+    pub status: String,
 }
 
 /// A channel as the owner of the instance sees it.
@@ -69,8 +82,8 @@ pub struct ChannelRow {
 pub struct OwnerChannelsPage {
     /// This page.
     pub path: String,
-    /// The page of the events.
-    pub events_href: String,
+    /// The owner's pages.
+    pub places: OwnerPlaces,
     /// What is searched for.
     pub query: String,
     /// The channels, the last used first.
@@ -86,6 +99,14 @@ mod tests {
     use super::super::samples::{check, evening, pages};
     use super::*;
 
+    fn places() -> OwnerPlaces {
+        OwnerPlaces {
+            events: "/admin/Zk3v".to_owned(),
+            channels: "/admin/Zk3v/channels".to_owned(),
+            status: "/admin/Zk3v/status".to_owned(),
+        }
+    }
+
     #[test]
     fn renders_every_state() {
         let row = |title: &str, waiting| OwnerRow {
@@ -99,13 +120,19 @@ mod tests {
             console_href: "/e/1b4e28ba/admin/Zk3v".to_owned(),
             delete_action: "/admin/Zk3v/events/1b4e28ba/delete".to_owned(),
         };
+        let named = OwnerPage {
+            path: "/admin/Zk3v/events".to_owned(),
+            places: places(),
+            ..OwnerPage::default()
+        };
         let many = OwnerPage {
             events: vec![row("Midsummer dinner in the garden", 3), row("Board games", 0)],
             total: "120 events".to_owned(),
             pages: pages(),
-            ..OwnerPage::default()
+            ..named.clone()
         };
-        let states = vec![("many", many), ("empty", OwnerPage::default())];
+        let none = OwnerPage { query: "unicorn".to_owned(), ..named.clone() };
+        let states = vec![("many", many), ("none", none), ("empty", named)];
         check("owner", states);
     }
 
@@ -122,7 +149,7 @@ mod tests {
         };
         let named = OwnerChannelsPage {
             path: "/admin/Zk3v/channels".to_owned(),
-            events_href: "/admin/Zk3v".to_owned(),
+            places: places(),
             ..OwnerChannelsPage::default()
         };
         let many = OwnerChannelsPage {
