@@ -9,6 +9,7 @@ mod support;
 
 mod axe;
 mod browser;
+mod channel;
 mod device;
 mod host;
 mod journey;

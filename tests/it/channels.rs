@@ -95,7 +95,7 @@ on_both! {
         }
         channel(app, "Secret garden", "private", "2026-06-13T17:00:00").await;
         let home = app.get("/", "").await.text;
-        let proposed = r#"<datalist id="channel-names"><option value="#;
+        let proposed = r#"<datalist id="channel-names"><option dir="auto" value="#;
         assert!(home.contains(proposed) && home.contains("&#38; Raum\"") && !home.contains("Secret"), "{home}");
         for (typed, path) in [
             ("Garden+people", "/channel/garden-people"),

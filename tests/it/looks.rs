@@ -116,6 +116,9 @@ on_both! {
             assert_eq!(undirected(&page.text), [""; 0], "{path}");
         }
         assert!(shown >= 8, "the pages show what was written");
+        let unknown = app.get(&format!("/?channel={WORD}%20nothing"), "").await;
+        assert!(unknown.status == StatusCode::NOT_FOUND && unknown.text.contains(WORD));
+        assert_eq!(undirected(&unknown.text), [""; 0]);
         let long = said(&"x".repeat(300));
         for refused in [
             app.form("/events", &[("title", &long), ("description", &said("about")), ("location", &said("place")), ("start_time", "soon")]).await,
