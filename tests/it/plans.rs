@@ -153,12 +153,12 @@ seed!(CHANNELS, 2000, "INSERT INTO channels (id, name, slug, visibility, score, 
         100.0, i, i, i, i + 5000, 'channel ' || i FROM n");
 seed!(EVENTS, 20000, "INSERT INTO events (id, organizer_token, channel_id, title, description, starts_at, ends_at, zone,
         location, is_private, approval_required, rsvps_closed, rsvps_close_at, capacity, score, scored_at, created_at,
-        modified_at, accessed_at, revision, sequence, over_at, unlisted_at, purgeable_at)
+        modified_at, accessed_at, revision, sequence, over_at, unlisted_at, purgeable_at, search_text)
     SELECT 'e' || i,", ", CASE WHEN i % 3 = 0 THEN NULL ELSE 'c' || (1 + i % 2000) END, 'Dinner ' || i,
         'The table stands from six o''clock on; bring something to share, and a chair if you have one. The table stands from six o''clock on; bring something to share, and a chair if you have one. The table stands from six o''clock on; bring something to share, and a chair if you have one. The table stands from six o''clock on; bring something to share, and a chair if you have one. ',
         i * 10, NULL,
         'UTC', 'Garden', i % 10 = 1, FALSE, i % 7 = 0, CASE WHEN i % 5 = 0 THEN i * 10 - 5 END, NULL, 100.0, i, i,
-        i, i, 1, 0, i * 10 + 3, i * 10 + 500, i * 10 + 900 FROM n");
+        i, i, 1, 0, i * 10 + 3, i * 10 + 500, i * 10 + 900, 'dinner ' || i FROM n");
 seed!(RSVPS, 20000, "INSERT INTO rsvps (id, event_id, token, name, pronouns, reply, approval, companions, is_private,
         created_at, modified_at, folded_name)
     SELECT 'r' || i, 'e' || (CASE WHEN i < 5000 THEN 1 ELSE i END),", ", 'Guest ' || i, NULL,

@@ -132,7 +132,7 @@ fn addresses(site: &Site, token: &str) -> Vec<String> {
     ] {
         addresses.push(event.page(&format!("/{}", below.replace("{}", token))));
     }
-    for below in ["", "/events", "/events?q=e", "/channels", "/channels?q=hus"] {
+    for below in ["", "/events", "/events?q=e", "/channels", "/channels?q=hus", "/status"] {
         addresses.push(format!("/admin/{token}{below}"));
     }
     let lists = [

@@ -27,11 +27,11 @@ macro_rules! seed {
 // Half of them over, half ahead of the tests' day, an hour apart; one public channel for every ten.
 seed!(EVENTS, "INSERT INTO events (id, organizer_token, channel_id, title, description, starts_at, ends_at, zone,
         location, is_private, approval_required, rsvps_closed, rsvps_close_at, capacity, score, scored_at, created_at,
-        modified_at, accessed_at, revision, sequence, over_at, unlisted_at, purgeable_at)
+        modified_at, accessed_at, revision, sequence, over_at, unlisted_at, purgeable_at, search_text)
     SELECT 'e' || i,", ", 'c' || (1 + i % 10000), 'Dinner ' || i, 'Bring something to share.',
         1780315200000000 + (i - 50000) * 3600000000, NULL, 'UTC', 'Garden', FALSE, FALSE, FALSE, NULL, NULL, 100.0,
         1780315200000000, 1780315200000000, 1780315200000000, 1780315200000000, 1, 0,
-        1780315200000000 + (i - 49997) * 3600000000, 4000000000000000, 4000000000000000 FROM n");
+        1780315200000000 + (i - 49997) * 3600000000, 4000000000000000, 4000000000000000, 'dinner ' || i FROM n");
 seed!(RSVPS, "INSERT INTO rsvps (id, event_id, token, name, pronouns, reply, approval, companions, is_private,
         created_at, modified_at, folded_name)
     SELECT 'r' || i, 'e' || i,", ", 'Guest ' || i, NULL, 'yes', 'approved', 0, FALSE, i, i, 'guest ' || i FROM n");
@@ -68,6 +68,8 @@ on_both! {
         assert!(quick(app, "/channels/discover?q=nothing+is+called+that").await.contains("No channel fits"));
         assert!(quick(app, &owner("/events")).await.contains("Dinner"));
         assert!(quick(app, &owner("/events?page=4000")).await.contains("Dinner"));
+        assert!(quick(app, &owner("/events?q=dinner+99999")).await.contains("Dinner 99999"));
+        assert!(quick(app, &owner("/status")).await.contains("<h1"));
         assert!(quick(app, &owner("/channels?q=9999")).await.contains("Channel 9999"));
     }
 }

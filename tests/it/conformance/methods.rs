@@ -27,6 +27,7 @@ pub async fn are_told(at: &Target) {
         (format!("/admin/{}/events", at.instance_token), "GET"),
         (format!("/admin/{}/events/{}/delete", at.instance_token, event.id), "POST"),
         (format!("/admin/{}/channels", at.instance_token), "GET"),
+        (format!("/admin/{}/status", at.instance_token), "GET"),
         (event.host("/link"), "POST"),
         (event.host(&format!("/rsvp/{id}/link")), "POST"),
         ("/channels/discover".to_owned(), "GET"),
