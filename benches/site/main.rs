@@ -27,6 +27,9 @@ const EVENTS: usize = 10_000;
 const RSVPS: usize = 200_000;
 /// Events of the small site.
 const FEW_EVENTS: usize = 100;
+/// Events of the large site, whose lists are measured.
+const MANY_EVENTS: usize = 100_000;
+const MANY_CHANNELS: usize = 5_000;
 /// Guests of one crowded event.
 const CROWD: usize = 5_000;
 
@@ -39,6 +42,7 @@ async fn main() {
     }
     let mut table = Table::new();
     sqlite(&mut table).await;
+    lists(&mut table).await;
     postgres(&mut table).await;
     println!("{}", table.text);
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/bench.md");
@@ -89,6 +93,35 @@ async fn sqlite(table: &mut Table) {
         with_many.per_second / with_few.per_second,
         start.as_millis(),
         server.resident_megabytes(),
+    );
+}
+
+/// The lists of a large site.
+async fn lists(table: &mut Table) {
+    let dir = tempfile::tempdir().unwrap();
+    let engine = Engine::Sqlite(dir.path().into());
+    let took = seed::many(&engine, MANY_EVENTS, MANY_CHANNELS).await;
+    let server = Server::start(&engine).await;
+    table.header();
+    for (what, path) in [
+        ("home page", "/"),
+        ("channels", "/channels/discover"),
+        ("channels with events ahead", "/channels/discover?has_upcoming=1"),
+        ("channels found", "/channels/discover?q=cycling"),
+        ("owner's events", "/admin/a-token-for-the-benchmark/events"),
+        ("owner's events, last page", "/admin/a-token-for-the-benchmark/events?page=4000"),
+        ("owner's events found", "/admin/a-token-for-the-benchmark/events?q=dinner"),
+        ("owner's channels", "/admin/a-token-for-the-benchmark/channels"),
+        ("owner's status", "/admin/a-token-for-the-benchmark/status"),
+        ("GET /api/v1/events", "/api/v1/events"),
+    ] {
+        let figures = Load::get(&server.address, path).run(&server).await;
+        table.row(&format!("SQLite, {MANY_EVENTS} events: {what}"), &figures, None);
+    }
+    let _ = writeln!(
+        table.text,
+        "\n- `seed-data` of {MANY_EVENTS} events: {:.0} s (target 60)\n",
+        took.as_secs_f64()
     );
 }
 

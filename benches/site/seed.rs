@@ -9,6 +9,7 @@ use openrsvp::domain::event::Event;
 use openrsvp::domain::id;
 use openrsvp::domain::rsvp::{Approval, Reply, Rsvp};
 use openrsvp::domain::token::{Token, hash};
+use openrsvp::services::seeding::{self, SeedOptions};
 use openrsvp::services::{Error, Rules, Site};
 use openrsvp::store::{events, rsvps};
 
@@ -39,6 +40,24 @@ pub async fn crowd(engine: &Engine, guests: usize) -> String {
     add_rsvps(&site, &[id], guests).await;
     site.db.close().await;
     path
+}
+
+/// Makes up a large site, as `seed-data` does; tells how long that took.
+pub async fn many(engine: &Engine, event_count: usize, channel_count: usize) -> Duration {
+    let site = open(engine).await;
+    let options = SeedOptions {
+        seed: 1,
+        channels: channel_count,
+        events: event_count,
+        answers: 5,
+        private_percent: 10,
+        private_answer_percent: 20,
+    };
+    let started = std::time::Instant::now();
+    seeding::fill(&site, &options, |_| ()).await.unwrap();
+    let took = started.elapsed();
+    site.db.close().await;
+    took
 }
 
 async fn open(engine: &Engine) -> Site {

@@ -12,6 +12,7 @@ mod migrate;
 mod options;
 mod out;
 mod reference;
+mod seed_data;
 mod serve;
 
 use std::path::PathBuf;
@@ -72,6 +73,8 @@ enum Command {
     Job(job::Command),
     /// The original's name for `job decay-cycle`, and with --vacuum for `job vacuum-db` after it
     Decay(job::Decay),
+    /// Fill a database with made-up events, to try the program with
+    SeedData(seed_data::Args),
     /// Show the effective configuration and where each value comes from
     Config(config::Args),
     /// Print the manual page, or write one for each command
@@ -119,6 +122,7 @@ pub fn run() -> ExitCode {
         Command::Import(args) => code_of(runtime.block_on(import::run(&loaded, &args))),
         Command::Job(command) => code_of(runtime.block_on(job::run(&loaded, &command))),
         Command::Decay(args) => code_of(runtime.block_on(job::decay(&loaded, &args))),
+        Command::SeedData(args) => exit_of(runtime.block_on(seed_data::run(&loaded, &args))),
         Command::Config(args) => exit_of(config::show(&loaded, &args)),
         Command::Man(_) | Command::Completions(_) => ExitCode::SUCCESS,
     }

@@ -17,6 +17,7 @@ pub mod listings;
 pub mod messages;
 pub mod pages;
 pub mod rsvps;
+pub mod seeding;
 pub mod status;
 pub mod touches;
 

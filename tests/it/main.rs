@@ -31,6 +31,7 @@ mod rsvps;
 mod scheduler;
 mod schema;
 mod secrecy;
+mod seeding;
 mod sharing;
 mod size;
 mod store;
