@@ -2,6 +2,7 @@
 //! original.
 
 use std::process::ExitCode;
+use std::time::Duration;
 
 use anyhow::Result;
 use clap::Subcommand;
@@ -25,9 +26,19 @@ pub(super) enum Command {
     /// Show what ran, the last first
     History(History),
     /// Close answers that are due, delete what has faded
-    DecayCycle(Shown),
+    DecayCycle(Once),
     /// Give back disk space, and help the database plan its work
-    VacuumDb(Shown),
+    VacuumDb(Once),
+}
+
+/// How to run a job.
+#[derive(Debug, Clone, Copy, clap::Args)]
+pub(super) struct Once {
+    /// End after so many seconds, at the next step; what is done stays done
+    #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..))]
+    timeout: Option<u64>,
+    #[command(flatten)]
+    shown: Shown,
 }
 
 #[derive(Debug, clap::Args)]
@@ -64,8 +75,8 @@ pub(super) async fn run(loaded: &Loaded, command: &Command) -> Result<ExitCode> 
     let done = match command {
         Command::List(shown) => list(&loaded.config, &site, *shown).await,
         Command::History(wanted) => history(&site, wanted).await,
-        Command::DecayCycle(shown) => one(&site, Job::DecayCycle, *shown).await,
-        Command::VacuumDb(shown) => one(&site, Job::VacuumDb, *shown).await,
+        Command::DecayCycle(once) => one(&site, Job::DecayCycle, *once).await,
+        Command::VacuumDb(once) => one(&site, Job::VacuumDb, *once).await,
     };
     site.db.close().await;
     done
@@ -80,7 +91,7 @@ pub(super) async fn decay(loaded: &Loaded, args: &Decay) -> Result<ExitCode> {
 }
 
 async fn decay_of(site: &Site, args: &Decay) -> Result<ExitCode> {
-    let asked = ask(site, Job::DecayCycle).await?;
+    let asked = ask(site, Job::DecayCycle, None).await?;
     match &asked {
         Asked::Ran(run) if run.outcome == Outcome::Done => {
             out::line(format_args!("Decay complete: {}", json!(run.counts)))?;
@@ -90,12 +101,12 @@ async fn decay_of(site: &Site, args: &Decay) -> Result<ExitCode> {
     if !is_good(&asked) || !args.vacuum {
         return Ok(code(&asked));
     }
-    one(site, Job::VacuumDb, Shown { json: false }).await
+    one(site, Job::VacuumDb, Once { timeout: None, shown: Shown { json: false } }).await
 }
 
-async fn one(site: &Site, job: Job, shown: Shown) -> Result<ExitCode> {
-    let asked = ask(site, job).await?;
-    if shown.json {
+async fn one(site: &Site, job: Job, once: Once) -> Result<ExitCode> {
+    let asked = ask(site, job, once.timeout.map(Duration::from_secs)).await?;
+    if once.shown.json {
         out::line(match &asked {
             Asked::Ran(run) => run_json(run),
             Asked::Busy | Asked::NotDue => json!({ "job": job.name(), "outcome": "busy" }),
@@ -106,8 +117,8 @@ async fn one(site: &Site, job: Job, shown: Shown) -> Result<ExitCode> {
     Ok(code(&asked))
 }
 
-/// Runs a job now; a signal ends it at its next step.
-async fn ask(site: &Site, job: Job) -> Result<Asked> {
+/// Runs a job now; a signal ends it at its next step, and so does the end of its time.
+async fn ask(site: &Site, job: Job, timeout: Option<Duration>) -> Result<Asked> {
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
     let (stopping, cancel) = Cancel::new();
@@ -117,6 +128,7 @@ async fn ask(site: &Site, job: Job) -> Result<Asked> {
         asked = &mut running => return Ok(asked?),
         _ = terminate.recv() => {}
         _ = interrupt.recv() => {}
+        () = tokio::time::sleep(timeout.unwrap_or(Duration::MAX)) => {}
     }
     // The job listens: it is running.
     let _ = stopping.send(true);

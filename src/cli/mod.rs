@@ -65,7 +65,7 @@ enum Command {
     Check(out::Shown),
     /// Bring the database schema up to date (serve does so by itself)
     #[command(alias = "upgrade-db")]
-    Migrate(out::Shown),
+    Migrate(migrate::Args),
     /// Bring over the database of OpenRSVP 0.16 or before
     Import(import::Args),
     /// Run what the program otherwise does by itself, or show when it did
@@ -118,7 +118,7 @@ pub fn run() -> ExitCode {
             exit_of(runtime.block_on(admin_token::rotate(&loaded, shown)))
         }
         Command::Check(shown) => code_of(runtime.block_on(check::run(&loaded, shown))),
-        Command::Migrate(shown) => exit_of(runtime.block_on(migrate::run(&loaded, shown))),
+        Command::Migrate(args) => code_of(runtime.block_on(migrate::run(&loaded, &args))),
         Command::Import(args) => code_of(runtime.block_on(import::run(&loaded, &args))),
         Command::Job(command) => code_of(runtime.block_on(job::run(&loaded, &command))),
         Command::Decay(args) => code_of(runtime.block_on(job::decay(&loaded, &args))),

@@ -46,6 +46,11 @@ pub fn known() -> i64 {
     newest(ALL)
 }
 
+/// The migrations that lead on from a version.
+pub fn after_version(version: i64) -> impl Iterator<Item = &'static Migration> {
+    ALL.iter().filter(move |migration| migration.version > version)
+}
+
 fn newest(migrations: &[Migration]) -> i64 {
     migrations.last().map_or(0, |migration| migration.version)
 }

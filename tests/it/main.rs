@@ -8,6 +8,7 @@ mod calendar;
 mod capacity;
 mod channels;
 mod cli;
+mod cluster;
 mod conformance;
 mod decay;
 mod edges;

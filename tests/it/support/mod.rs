@@ -3,6 +3,7 @@
 pub mod postgres;
 pub mod rows;
 pub mod server;
+pub mod storm;
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;

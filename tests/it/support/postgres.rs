@@ -53,6 +53,89 @@ impl OwnDatabase {
     }
 }
 
+/// A server of one test's own, to be broken.
+pub struct OwnServer {
+    pub url: String,
+    dir: tempfile::TempDir,
+}
+
+impl OwnServer {
+    /// Starts one, with more options of the server.
+    pub fn start(options: &str) -> Self {
+        let dir = reachable_dir();
+        let url = script(&["start", &place(&dir)], options);
+        Self { url, dir }
+    }
+
+    /// Starts a copy that follows this one.
+    pub fn standby(&self) -> Self {
+        let dir = reachable_dir();
+        let url = script(&["standby", &place(&dir), &place(&self.dir)], "");
+        Self { url, dir }
+    }
+
+    /// Ends it as a power cut would.
+    pub fn crash(&self) {
+        script(&["crash", &place(&self.dir)], "");
+    }
+
+    /// Starts it again after a crash.
+    pub fn resume(&self) {
+        script(&["resume", &place(&self.dir)], "");
+    }
+
+    /// Makes a copy the one that writes.
+    pub fn promote(&self) {
+        script(&["promote", &place(&self.dir)], "");
+    }
+
+    /// Runs a statement.
+    pub async fn run(&self, statement: &str) {
+        let mut connection = PgConnection::connect(&self.url).await.expect("it answers");
+        let statement = AssertSqlSafe(statement.to_owned());
+        sqlx::raw_sql(statement).execute(&mut connection).await.expect("the statement runs");
+    }
+
+    /// The first column of all rows, as text.
+    pub async fn texts(&self, statement: &str) -> Vec<String> {
+        let mut connection = PgConnection::connect(&self.url).await.expect("it answers");
+        let statement = AssertSqlSafe(statement.to_owned());
+        sqlx::query_scalar(statement).fetch_all(&mut connection).await.expect("rows")
+    }
+}
+
+impl Drop for OwnServer {
+    fn drop(&mut self) {
+        script(&["stop", &place(&self.dir)], "");
+    }
+}
+
+/// A directory that the unprivileged user of PostgreSQL can reach.
+pub fn reachable_dir() -> tempfile::TempDir {
+    use std::os::unix::fs::PermissionsExt;
+    let dir = tempfile::tempdir().expect("a directory");
+    let mode = std::fs::Permissions::from_mode(0o755);
+    std::fs::set_permissions(dir.path(), mode).expect("it can be opened");
+    dir
+}
+
+fn place(dir: &tempfile::TempDir) -> String {
+    dir.path().join("pg").display().to_string()
+}
+
+fn script(arguments: &[&str], options: &str) -> String {
+    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/.ci/postgres");
+    let done = Command::new(script)
+        .args(arguments)
+        // What is acknowledged shall be there after a crash of the server, if not of the machine.
+        .env("OPENRSVP_TEST_PG_OPTIONS", format!("-c synchronous_commit=on {options}"))
+        .output()
+        .expect("bash runs");
+    let error = String::from_utf8_lossy(&done.stderr);
+    assert!(done.status.success(), "{arguments:?}: {error}");
+    String::from_utf8_lossy(&done.stdout).trim().to_owned()
+}
+
 async fn run(statement: &str) {
     let mut connection = PgConnection::connect(server()).await.expect("PostgreSQL answers");
     sqlx::raw_sql(AssertSqlSafe(statement.to_owned()))

@@ -21,7 +21,7 @@ pub fn openrsvp(data_dir: &Path) -> Command {
 }
 
 /// A port that was free a moment ago.
-fn free_port() -> u16 {
+pub fn free_port() -> u16 {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
     listener.local_addr().expect("an address").port()
 }
@@ -29,24 +29,87 @@ fn free_port() -> u16 {
 impl TestServer {
     /// Starts a server on SQLite in `data_dir`, or on PostgreSQL at `url`.
     pub async fn start(data_dir: &Path, url: Option<&str>) -> Self {
-        let port = free_port();
-        let mut command = openrsvp(data_dir);
-        command.args(["serve", "--host", "127.0.0.1", "--port", &port.to_string()]);
-        if let Some(url) = url {
-            command.env("OPENRSVP_DATABASE__URL", url);
-        }
-        command.env("OPENRSVP_INSTANCE__ADMIN_TOKEN", super::INSTANCE_TOKEN);
-        // All clients of a test have one address.
-        command.env("OPENRSVP_RATE_LIMIT__ENABLED", "false");
-        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(log_file(data_dir));
-        let child = command.spawn().expect("the program starts");
-        let mut server = Self { child, base: format!("http://127.0.0.1:{port}") };
+        let address = url.map(|url| ("OPENRSVP_DATABASE__URL", url));
+        let mut server = Self::spawn(data_dir, &Vec::from_iter(address));
         server.wait_until_ready(data_dir).await;
         server
     }
 
+    /// Starts one of several processes on PostgreSQL.
+    pub async fn cluster(data_dir: &Path, url: &str, variables: &[(&str, &str)]) -> Self {
+        let mut server = Self::spawn_cluster(data_dir, url, variables);
+        server.wait_until_ready(data_dir).await;
+        server
+    }
+
+    /// The same, without waiting for it.
+    pub fn spawn_cluster(data_dir: &Path, url: &str, variables: &[(&str, &str)]) -> Self {
+        let own = [
+            ("OPENRSVP_PROFILE", "cluster"),
+            ("OPENRSVP_DATABASE__URL", url),
+            ("OPENRSVP_SERVER__SHUTDOWN_PAUSE_SECONDS", "1"),
+        ];
+        Self::spawn(data_dir, &[&own, variables].concat())
+    }
+
+    fn spawn(data_dir: &Path, variables: &[(&str, &str)]) -> Self {
+        let port = free_port();
+        let mut command = openrsvp(data_dir);
+        command.args(["serve", "--host", "127.0.0.1", "--port", &port.to_string()]);
+        command.env("OPENRSVP_INSTANCE__ADMIN_TOKEN", super::INSTANCE_TOKEN);
+        // All clients of a test have one address.
+        command.env("OPENRSVP_RATE_LIMIT__ENABLED", "false");
+        command.envs(variables.iter().copied());
+        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(log_file(data_dir));
+        let child = command.spawn().expect("the program starts");
+        Self { child, base: format!("http://127.0.0.1:{port}") }
+    }
+
+    /// Sends a signal: `TERM`, `STOP`, `CONT`.
+    pub fn signal(&self, name: &str) {
+        let id = self.child.id().to_string();
+        let sent = Command::new("kill").args(["-s", name, &id]).status().expect("kill runs");
+        assert!(sent.success(), "{name}");
+    }
+
+    /// Waits until it ends by itself, and gives back its exit code.
     #[expect(clippy::disallowed_methods, reason = "how long this machine takes")]
-    async fn wait_until_ready(&mut self, data_dir: &Path) {
+    pub async fn ended(&mut self) -> Option<i32> {
+        let started = Instant::now();
+        while started.elapsed() < PATIENCE {
+            if let Some(status) = self.child.try_wait().expect("the process can be asked") {
+                return status.code();
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        panic!("it does not end");
+    }
+
+    /// The status and text of a page.
+    pub async fn get(&self, path: &str) -> super::Answer {
+        let url = format!("{}{path}", self.base);
+        super::Answer::of(super::client().get(url).send().await.expect("an answer")).await
+    }
+
+    /// Waits until a page answers with this status.
+    #[expect(clippy::disallowed_methods, reason = "how long this machine takes")]
+    pub async fn wait_for(&self, path: &str, status: u16) {
+        let started = Instant::now();
+        let mut last = String::new();
+        while started.elapsed() < PATIENCE {
+            let url = format!("{}{path}", self.base);
+            match super::client().get(url).send().await {
+                Ok(answer) if answer.status().as_u16() == status => return,
+                Ok(answer) => last = answer.status().to_string(),
+                Err(error) => last = error.to_string(),
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        panic!("{path} never answered {status}, but {last}");
+    }
+
+    #[expect(clippy::disallowed_methods, reason = "how long this machine takes")]
+    pub async fn wait_until_ready(&mut self, data_dir: &Path) {
         let client = super::client();
         let started = Instant::now();
         while started.elapsed() < PATIENCE {
@@ -85,6 +148,6 @@ fn log_file(data_dir: &Path) -> Stdio {
     file.expect("a log file").into()
 }
 
-fn read_log(data_dir: &Path) -> String {
+pub fn read_log(data_dir: &Path) -> String {
     std::fs::read_to_string(log_path(data_dir)).unwrap_or_default()
 }
