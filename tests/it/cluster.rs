@@ -5,6 +5,7 @@ use std::process::Command;
 use std::time::Duration;
 
 use reqwest::StatusCode;
+use serde_json::json;
 use tokio::io::copy_bidirectional;
 use tokio::net::{TcpListener, TcpStream, UnixStream};
 use tokio::sync::watch;
@@ -12,7 +13,7 @@ use tokio::task::JoinHandle;
 
 use crate::support::postgres::{OwnServer, is_skipped, reachable_dir};
 use crate::support::server::{TestServer, free_port, openrsvp, read_log};
-use crate::support::storm::{Storm, assert_kept, event};
+use crate::support::storm::{Patience, Storm, assert_kept, event};
 
 async fn moment(milliseconds: u64) {
     tokio::time::sleep(Duration::from_millis(milliseconds)).await;
@@ -100,8 +101,8 @@ async fn a_database_lost_under_load_comes_back_and_nothing_acknowledged_is_lost(
     }
     let (postgres, dir) = (OwnServer::start(""), tempfile::tempdir().expect("dir"));
     let server = TestServer::cluster(dir.path(), &postgres.url, &[]).await;
-    let event = event(&server.base).await;
-    let storm = Storm::start(std::slice::from_ref(&server.base), &event, 8);
+    let event = event(&server.base, json!({})).await;
+    let storm = Storm::start(std::slice::from_ref(&server.base), &event, 8, Patience::Outages);
     for _ in 0..2 {
         moment(400).await;
         postgres.crash();
@@ -184,8 +185,8 @@ async fn a_standby_takes_over_and_nothing_acknowledged_is_lost() {
     primary.run("SELECT pg_reload_conf()").await;
     let (name, dir) = (Name::of(&primary).await, tempfile::tempdir().expect("dir"));
     let server = TestServer::cluster(dir.path(), &name.url, &[]).await;
-    let event = event(&server.base).await;
-    let storm = Storm::start(std::slice::from_ref(&server.base), &event, 8);
+    let event = event(&server.base, json!({})).await;
+    let storm = Storm::start(std::slice::from_ref(&server.base), &event, 8, Patience::Outages);
     moment(500).await;
     primary.crash();
     server.wait_for("/readyz", 503).await;
@@ -209,8 +210,8 @@ async fn a_process_leaves_without_a_failed_request() {
     }
     let (postgres, dir) = (OwnServer::start(""), tempfile::tempdir().expect("dir"));
     let mut server = TestServer::cluster(dir.path(), &postgres.url, &[]).await;
-    let event = event(&server.base).await;
-    let storm = Storm::start(std::slice::from_ref(&server.base), &event, 4);
+    let event = event(&server.base, json!({})).await;
+    let storm = Storm::start(std::slice::from_ref(&server.base), &event, 4, Patience::None);
     moment(200).await;
     server.signal("TERM");
     server.wait_for("/readyz", 503).await;

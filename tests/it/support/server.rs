@@ -30,7 +30,7 @@ impl TestServer {
     /// Starts a server on SQLite in `data_dir`, or on PostgreSQL at `url`.
     pub async fn start(data_dir: &Path, url: Option<&str>) -> Self {
         let address = url.map(|url| ("OPENRSVP_DATABASE__URL", url));
-        let mut server = Self::spawn(data_dir, &Vec::from_iter(address));
+        let mut server = Self::spawn(data_dir, free_port(), &Vec::from_iter(address));
         server.wait_until_ready(data_dir).await;
         server
     }
@@ -44,16 +44,25 @@ impl TestServer {
 
     /// The same, without waiting for it.
     pub fn spawn_cluster(data_dir: &Path, url: &str, variables: &[(&str, &str)]) -> Self {
+        Self::spawn_cluster_at(data_dir, free_port(), url, variables)
+    }
+
+    /// The same, at a port.
+    pub fn spawn_cluster_at(
+        data_dir: &Path,
+        port: u16,
+        url: &str,
+        variables: &[(&str, &str)],
+    ) -> Self {
         let own = [
             ("OPENRSVP_PROFILE", "cluster"),
             ("OPENRSVP_DATABASE__URL", url),
             ("OPENRSVP_SERVER__SHUTDOWN_PAUSE_SECONDS", "1"),
         ];
-        Self::spawn(data_dir, &[&own, variables].concat())
+        Self::spawn(data_dir, port, &[&own, variables].concat())
     }
 
-    fn spawn(data_dir: &Path, variables: &[(&str, &str)]) -> Self {
-        let port = free_port();
+    fn spawn(data_dir: &Path, port: u16, variables: &[(&str, &str)]) -> Self {
         let mut command = openrsvp(data_dir);
         command.args(["serve", "--host", "127.0.0.1", "--port", &port.to_string()]);
         command.env("OPENRSVP_INSTANCE__ADMIN_TOKEN", super::INSTANCE_TOKEN);

@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::Duration;
 
 use reqwest::StatusCode;
@@ -13,11 +13,25 @@ use super::client;
 use super::postgres::OwnServer;
 
 /// Makes an event; gives back its id.
-pub async fn event(base: &str) -> String {
-    let body = json!({ "title": "Storm", "start_time": "2030-01-01T10:00" });
+pub async fn event(base: &str, extra: Value) -> String {
+    let mut body = json!({ "title": "Storm", "start_time": "2030-01-01T10:00" });
+    for (key, value) in extra.as_object().expect("an object") {
+        body[key] = value.clone();
+    }
     let made = client().post(format!("{base}/api/v1/events")).json(&body).send().await;
     let made: Value = made.expect("an answer").json().await.expect("JSON");
     made["event"]["id"].as_str().expect("an id").to_owned()
+}
+
+/// What clients put up with.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Patience {
+    /// Each answer is taken.
+    None,
+    /// Some are refused for now, in order.
+    Outages,
+    /// Some are refused for good, and some never hear.
+    Everything,
 }
 
 /// Clients that answer an event without end.
@@ -27,12 +41,27 @@ pub struct Storm {
 }
 
 impl Storm {
-    pub fn start(bases: &[String], event: &str, count: usize) -> Self {
+    /// Starts it: each client keeps to one of `bases`.
+    pub fn start(bases: &[String], event: &str, count: usize, patience: Patience) -> Self {
+        Self::start_with(&client(), bases, event, count, patience)
+    }
+
+    /// The same, by clients of a kind.
+    pub fn start_with(
+        client: &reqwest::Client,
+        bases: &[String],
+        event: &str,
+        count: usize,
+        patience: Patience,
+    ) -> Self {
+        static STORMS: AtomicU32 = AtomicU32::new(0);
+        let storm = STORMS.fetch_add(1, Ordering::Relaxed);
         let stop = Arc::new(AtomicBool::new(false));
         let mut writers = JoinSet::new();
         for writer in 0..count {
             let url = format!("{}/api/v1/events/{event}/rsvps", bases[writer % bases.len()]);
-            writers.spawn(answer(url, writer, stop.clone()));
+            let name = format!("{storm}-{writer}");
+            writers.spawn(answer(client.clone(), url, name, patience, stop.clone()));
         }
         Self { stop, writers }
     }
@@ -44,10 +73,14 @@ impl Storm {
     }
 }
 
-/// Answers until told to stop; gives back the names that were acknowledged. Whoever is refused for
-/// now is told so.
-async fn answer(url: String, writer: usize, stop: Arc<AtomicBool>) -> Vec<String> {
-    let client = client();
+/// Answers until told to stop; gives back the names that were acknowledged.
+async fn answer(
+    client: reqwest::Client,
+    url: String,
+    writer: String,
+    patience: Patience,
+    stop: Arc<AtomicBool>,
+) -> Vec<String> {
     let mut acknowledged = Vec::new();
     for number in 0..100_000 {
         if stop.load(Ordering::Relaxed) {
@@ -55,19 +88,22 @@ async fn answer(url: String, writer: usize, stop: Arc<AtomicBool>) -> Vec<String
         }
         let name = format!("{writer}-{number}");
         let body = json!({ "name": name, "attendance_status": "yes" });
-        match client.post(&url).json(&body).send().await {
-            Ok(answer) if answer.status() == StatusCode::CREATED => acknowledged.push(name),
-            Ok(answer) => {
-                assert_eq!(answer.status(), StatusCode::SERVICE_UNAVAILABLE);
-                assert!(answer.headers().contains_key("retry-after"));
-                tokio::time::sleep(Duration::from_millis(20)).await;
+        let sent = client.post(&url).json(&body).timeout(Duration::from_secs(10)).send().await;
+        match sent.map(|answer| (answer.status(), answer.headers().contains_key("retry-after"))) {
+            Ok((StatusCode::CREATED, _)) => {
+                acknowledged.push(name);
+                continue;
             }
-            Err(error) => panic!("no answer at all: {error}"),
+            Ok((StatusCode::SERVICE_UNAVAILABLE, true)) if patience != Patience::None => {}
+            Ok((StatusCode::BAD_REQUEST, _)) | Err(_) if patience == Patience::Everything => {}
+            other => panic!("{name}: {other:?}"),
         }
+        tokio::time::sleep(Duration::from_millis(20)).await;
     }
     acknowledged
 }
 
+/// Every answer that was acknowledged is there.
 pub async fn assert_kept(server: &OwnServer, acknowledged: &[String]) {
     let kept = server.texts("SELECT name FROM rsvps").await;
     let kept: HashSet<_> = kept.iter().collect();
