@@ -14,6 +14,7 @@ mod out;
 mod reference;
 mod seed_data;
 mod serve;
+mod transfer;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -68,6 +69,8 @@ enum Command {
     Migrate(migrate::Args),
     /// Bring over the database of OpenRSVP 0.16 or before
     Import(import::Args),
+    /// Move the site from SQLite to PostgreSQL, or back
+    Transfer(transfer::Args),
     /// Run what the program otherwise does by itself, or show when it did
     #[command(subcommand)]
     Job(job::Command),
@@ -120,6 +123,7 @@ pub fn run() -> ExitCode {
         Command::Check(shown) => code_of(runtime.block_on(check::run(&loaded, shown))),
         Command::Migrate(args) => code_of(runtime.block_on(migrate::run(&loaded, &args))),
         Command::Import(args) => code_of(runtime.block_on(import::run(&loaded, &args))),
+        Command::Transfer(args) => code_of(runtime.block_on(transfer::run(&loaded, &args))),
         Command::Job(command) => code_of(runtime.block_on(job::run(&loaded, &command))),
         Command::Decay(args) => code_of(runtime.block_on(job::decay(&loaded, &args))),
         Command::SeedData(args) => exit_of(runtime.block_on(seed_data::run(&loaded, &args))),

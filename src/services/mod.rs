@@ -20,6 +20,7 @@ pub mod rsvps;
 pub mod seeding;
 pub mod status;
 pub mod touches;
+pub mod transfer;
 
 use std::sync::Arc;
 

@@ -195,7 +195,8 @@ fn connect(path: &Path) -> Result<Connection, ForeignError> {
     open().map_err(|error| unreadable(path, &error))
 }
 
-fn uri(path: &Path, mode: &str) -> String {
+/// The address of a file, whatever its name holds.
+pub(super) fn uri(path: &Path, mode: &str) -> String {
     let mut uri = "file:".to_owned();
     for byte in path.as_os_str().as_bytes() {
         if byte.is_ascii_alphanumeric() || b"/._-".contains(byte) {

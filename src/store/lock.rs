@@ -69,7 +69,7 @@ pub(super) fn of_file(path: &Path, name: &str) -> Result<Option<Lock>, StoreErro
 }
 
 /// Of each schema its own, should a database hold several.
-const TRY: &str = "SELECT pg_try_advisory_lock(
+pub(super) const TRY: &str = "SELECT pg_try_advisory_lock(
     hashtextextended('openrsvp ' || COALESCE(current_schema(), '') || ' ' || $1, 0))";
 
 /// The lock `name`, held by `session`, or `None` when it is taken. A server that does not answer

@@ -20,6 +20,7 @@ mod queue;
 mod reach;
 pub mod rsvps;
 mod sqlite;
+pub mod transfer;
 pub mod vacuum;
 pub mod value;
 

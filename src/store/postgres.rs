@@ -39,14 +39,7 @@ pub(super) struct Server {
 impl Server {
     /// Opens the first connection, to learn at once whether it can be done.
     pub(super) async fn connect(options: &PostgresOptions) -> Result<Self, StoreError> {
-        let connect = PgConnectOptions::from_str(&options.url)
-            .map_err(|error| StoreError::unavailable(format!("bad database URL: {error}")))?
-            .application_name("openrsvp")
-            .statement_cache_capacity(STATEMENTS);
-        let connect = match &options.ca_file {
-            None => connect,
-            Some(file) => connect.ssl_mode(PgSslMode::VerifyFull).ssl_root_cert(file),
-        };
+        let connect = parsed(options)?;
         let limits = limits(options);
         let connections = options.max_connections.max(1);
         let pool = PgPoolOptions::new()
@@ -131,6 +124,37 @@ impl Server {
     }
 }
 
+fn parsed(options: &PostgresOptions) -> Result<PgConnectOptions, StoreError> {
+    let connect = PgConnectOptions::from_str(&options.url)
+        .map_err(|error| StoreError::unavailable(format!("bad database URL: {error}")))?
+        .application_name("openrsvp")
+        .statement_cache_capacity(STATEMENTS);
+    Ok(match &options.ca_file {
+        None => connect,
+        Some(file) => connect.ssl_mode(PgSslMode::VerifyFull).ssl_root_cert(file),
+    })
+}
+
+/// One connection without a pool and without its limits.
+pub(super) async fn connect_once(options: &PostgresOptions) -> Result<PgConnection, StoreError> {
+    let connect = parsed(options)?;
+    tokio::time::timeout(options.acquire_timeout, PgConnection::connect_with(&connect))
+        .await
+        .map_err(|_| StoreError::unavailable("no connection in time"))?
+        .map_err(|error| refused("connect", &error))
+}
+
+/// Which database it is, without saying who may enter.
+pub(super) fn label(options: &PostgresOptions) -> Result<String, StoreError> {
+    let connect = parsed(options)?;
+    let server = match connect.get_socket() {
+        Some(folder) => folder.display().to_string(),
+        None => format!("{}:{}", connect.get_host(), connect.get_port()),
+    };
+    let database = connect.get_database().unwrap_or(connect.get_username());
+    Ok(format!("postgres://{server}/{database}"))
+}
+
 /// Why no connection could be made: the pool itself only says that it waited too long.
 async fn reason(
     error: sqlx::Error,
@@ -208,7 +232,15 @@ pub(super) async fn execute(
 }
 
 fn bound(query: &'static Query, values: Vec<Value>) -> Bound<'static, Postgres, PgArguments> {
-    values.into_iter().fold(sqlx::query(query.postgres), |statement, value| match value {
+    bind(sqlx::query(query.postgres), values)
+}
+
+/// A statement with its values.
+pub(super) fn bind(
+    statement: Bound<'static, Postgres, PgArguments>,
+    values: Vec<Value>,
+) -> Bound<'static, Postgres, PgArguments> {
+    values.into_iter().fold(statement, |statement, value| match value {
         Value::Int(value) => statement.bind(value),
         Value::Real(value) => statement.bind(value),
         Value::Text(value) => statement.bind(value),

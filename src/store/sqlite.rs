@@ -26,7 +26,7 @@ const CACHE_KIB: i64 = 4096;
 const LOG_LIMIT: i64 = 64 << 20;
 
 /// Opens the connection that writes, and makes the file when there is none.
-fn open_writer(options: &SqliteOptions) -> Result<Connection, StoreError> {
+pub(super) fn open_writer(options: &SqliteOptions) -> Result<Connection, StoreError> {
     create_private(&options.path)?;
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let connection = open(&options.path, flags, options.busy_timeout)?;

@@ -37,5 +37,6 @@ mod seeding;
 mod sharing;
 mod size;
 mod store;
+mod transfer;
 mod vacuum;
 mod zones;
