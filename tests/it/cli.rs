@@ -213,3 +213,25 @@ fn scripts_read_json() {
     let bad = checks["checks"].as_array().unwrap().iter().find(|one| one["ok"] == false).unwrap();
     assert_eq!(bad["check"], "database", "{checks}");
 }
+
+#[test]
+fn a_transfer_prints_no_password() {
+    let dir = tempfile::tempdir().unwrap();
+    for (address, said) in [
+        ("postgres://u:hunter2@127.0.0.1:1/x", "the source sqlite:"),
+        ("postgres://u:hunter2@127.0.0.1:123456/x", "the target"),
+        ("mysql://u:hunter2@127.0.0.1/x", "a database is named as sqlite:PATH"),
+        ("/srv/hunter2.db", "a database is named as sqlite:PATH"),
+    ] {
+        let output = run(dir.path(), &["transfer", "--from", "sqlite:nowhere.db", "--to", address]);
+        let said_all = text(&output.stderr);
+        assert!(!output.status.success() && said_all.contains(said), "{said_all}");
+        assert!(!said_all.contains("hunter2"), "{said_all}");
+    }
+    let unreachable =
+        ["transfer", "--from", "postgres://u:hunter2@127.0.0.1:1/x", "--to", "sqlite:x"];
+    let output = run(dir.path(), &unreachable);
+    let said = text(&output.stderr);
+    assert!(said.contains("the source postgres://127.0.0.1:1/x: "), "{said}");
+    assert_eq!(run(dir.path(), &["transfer", "--from", "configured"]).status.code(), Some(2));
+}

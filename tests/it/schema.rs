@@ -1,9 +1,10 @@
 //! The schemas of both engines are one schema. The table that counts migrations is made of one text
 //! for both, and stands aside.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use openrsvp::store::db::{Db, Engine, StoreOptions};
+use openrsvp::store::transfer::{Column, LEFT_OUT, TABLES, Table};
 use rusqlite::Connection as Sqlite;
 use sqlx::{Connection as _, PgConnection, Row as _};
 
@@ -179,5 +180,65 @@ async fn what_belongs_to_an_event_goes_with_it() {
     assert!(references.len() >= 3);
     for (column, on_delete) in references {
         assert_eq!(on_delete, "CASCADE", "{column} keeps an event from being purged");
+    }
+}
+
+fn strings(connection: &Sqlite, sql: &str) -> Vec<String> {
+    let mut statement = connection.prepare(sql).unwrap();
+    statement.query_map([], |row| row.get(0)).unwrap().map(Result::unwrap).collect()
+}
+
+/// The list says of a table what the schema says; PostgreSQL's schema is compared with SQLite's
+/// above.
+fn compare_table(connection: &Sqlite, table: &Table) {
+    let name = table.name;
+    let strings = |sql: &str| strings(connection, &sql.replace("TABLE", name));
+    let created = strings("SELECT sql FROM sqlite_schema WHERE name = 'TABLE'").remove(0);
+    let in_list = |column: &Column| {
+        let kind = match column {
+            Column::Int(_) => "INTEGER",
+            Column::Bool(_) => "BOOLEAN",
+            Column::Real(_) => "REAL",
+            Column::Text(_) | Column::State(_) => "TEXT",
+            Column::Blob(_) | Column::Token(_) => "BLOB",
+        };
+        format!("{} {kind}", column.name())
+    };
+    let in_schema = |column: String| {
+        let is_bool = created.contains(&format!("CHECK ({column} IN (0, 1))"));
+        let kind = format!("SELECT type FROM pragma_table_info('TABLE') WHERE name = '{column}'");
+        let kind = strings(&kind).remove(0);
+        format!("{column} {}", if is_bool { "BOOLEAN" } else { &kind })
+    };
+    let columns = strings("SELECT name FROM pragma_table_info('TABLE') ORDER BY cid");
+    let columns: Vec<_> = columns.into_iter().map(in_schema).collect();
+    let listed: Vec<_> = table.columns.iter().map(in_list).collect();
+    assert_eq!(columns, listed, "columns of {name} in store::transfer::TABLES");
+    let key = strings("SELECT name FROM pragma_table_info('TABLE') WHERE pk > 0 ORDER BY pk");
+    assert_eq!(key, table.key, "key of {name}");
+    let references = "SELECT \"from\" || ' ' || \"table\" FROM pragma_foreign_key_list('TABLE')";
+    let references: BTreeSet<_> = strings(references).into_iter().collect();
+    let listed = table.references.iter().map(|(column, to)| format!("{column} {to}"));
+    assert_eq!(references, listed.collect(), "references of {name}");
+}
+
+#[tokio::test]
+async fn a_transfer_knows_every_table() {
+    let database = migrated(Engine::Sqlite).await;
+    let connection = open_sqlite(&database);
+    let sql = "SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite_%'";
+    let left_out = LEFT_OUT.iter().map(|table| table.name);
+    let listed = TABLES.iter().map(|table| table.name).chain(left_out);
+    assert_eq!(
+        strings(&connection, sql).into_iter().collect::<BTreeSet<_>>(),
+        listed.map(str::to_owned).collect(),
+        "a new table belongs into store::transfer::TABLES, or with a reason into LEFT_OUT"
+    );
+    for (index, table) in TABLES.iter().enumerate() {
+        compare_table(&connection, table);
+        for (_, to) in table.references {
+            let is_before = TABLES[..index].iter().any(|table| table.name == *to);
+            assert!(is_before, "{} comes before {to}", table.name);
+        }
     }
 }

@@ -1,6 +1,6 @@
 //! A site moves from SQLite to PostgreSQL and back, and nothing of it changes on the way.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::{Output, Stdio};
 use std::time::Duration;
@@ -8,7 +8,7 @@ use std::time::Duration;
 use openrsvp::domain::clock::Clock;
 use openrsvp::services::transfer::{Order, Progress, Report, TransferError, transfer};
 use openrsvp::store::db::{Db, Engine, PostgresOptions, Query, SqliteOptions, StoreOptions};
-use openrsvp::store::transfer::{Column, LEFT_OUT, TABLES, Table};
+use openrsvp::store::transfer::TABLES;
 use rusqlite::Connection;
 
 use crate::support::postgres::{self, OwnDatabase};
@@ -124,66 +124,6 @@ fn files(dir: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
         .filter(|path| path.is_file())
         .map(|path| (path.clone(), std::fs::read(&path).unwrap()))
         .collect()
-}
-
-fn strings(connection: &Connection, sql: &str) -> Vec<String> {
-    let mut statement = connection.prepare(sql).unwrap();
-    statement.query_map([], |row| row.get(0)).unwrap().map(Result::unwrap).collect()
-}
-
-/// The list says of a table what the schema says; PostgreSQL's schema is compared with SQLite's
-/// elsewhere.
-fn compare_table(connection: &Connection, table: &Table) {
-    let name = table.name;
-    let strings = |sql: &str| strings(connection, &sql.replace("TABLE", name));
-    let created = strings("SELECT sql FROM sqlite_schema WHERE name = 'TABLE'").remove(0);
-    let in_list = |column: &Column| {
-        let kind = match column {
-            Column::Int(_) => "INTEGER",
-            Column::Bool(_) => "BOOLEAN",
-            Column::Real(_) => "REAL",
-            Column::Text(_) | Column::State(_) => "TEXT",
-            Column::Blob(_) | Column::Token(_) => "BLOB",
-        };
-        format!("{} {kind}", column.name())
-    };
-    let in_schema = |column: String| {
-        let is_bool = created.contains(&format!("CHECK ({column} IN (0, 1))"));
-        let kind = format!("SELECT type FROM pragma_table_info('TABLE') WHERE name = '{column}'");
-        let kind = strings(&kind).remove(0);
-        format!("{column} {}", if is_bool { "BOOLEAN" } else { &kind })
-    };
-    let columns = strings("SELECT name FROM pragma_table_info('TABLE') ORDER BY cid");
-    let columns: Vec<_> = columns.into_iter().map(in_schema).collect();
-    let listed: Vec<_> = table.columns.iter().map(in_list).collect();
-    assert_eq!(columns, listed, "columns of {name} in store::transfer::TABLES");
-    let key = strings("SELECT name FROM pragma_table_info('TABLE') WHERE pk > 0 ORDER BY pk");
-    assert_eq!(key, table.key, "key of {name}");
-    let references = "SELECT \"from\" || ' ' || \"table\" FROM pragma_foreign_key_list('TABLE')";
-    let references: BTreeSet<_> = strings(references).into_iter().collect();
-    let listed = table.references.iter().map(|(column, to)| format!("{column} {to}"));
-    assert_eq!(references, listed.collect(), "references of {name}");
-}
-
-#[tokio::test]
-async fn the_list_of_tables_is_the_schema() {
-    let site = Site::new("").await;
-    let connection = site.open("site.db");
-    let sql = "SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite_%'";
-    let left_out = LEFT_OUT.iter().map(|table| table.name);
-    let listed = TABLES.iter().map(|table| table.name).chain(left_out);
-    assert_eq!(
-        strings(&connection, sql).into_iter().collect::<BTreeSet<_>>(),
-        listed.map(str::to_owned).collect(),
-        "a new table belongs into store::transfer::TABLES, or with a reason into LEFT_OUT"
-    );
-    for (index, table) in TABLES.iter().enumerate() {
-        compare_table(&connection, table);
-        for (_, to) in table.references {
-            let is_before = TABLES[..index].iter().any(|table| table.name == *to);
-            assert!(is_before, "{} comes before {to}", table.name);
-        }
-    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -420,24 +360,6 @@ async fn what_postgres_cannot_hold_is_found_before_anything_is_written() {
     assert!(report.is_equal(), "SQLite holds it: {report:?}");
     site.open("site.db").execute_batch("DELETE FROM meta WHERE key = 'odd'").unwrap();
     assert!(site.moved(site.sqlite("site.db"), server(&database)).await.unwrap().is_equal());
-}
-
-#[test]
-fn no_password_is_ever_printed() {
-    let dir = tempfile::tempdir().unwrap();
-    let site = Site { dir };
-    for (address, said) in [
-        ("postgres://u:hunter2@127.0.0.1:1/x", "the source sqlite:"),
-        ("postgres://u:hunter2@127.0.0.1:123456/x", "the target"),
-        ("mysql://u:hunter2@127.0.0.1/x", "a database is named as sqlite:PATH"),
-        ("/srv/hunter2.db", "a database is named as sqlite:PATH"),
-    ] {
-        let output = site.run(&["--from", "sqlite:nowhere.db", "--to", address]);
-        let text = String::from_utf8_lossy(&output.stderr).into_owned();
-        assert!(!output.status.success() && text.contains(said), "{text}");
-        assert!(!text.contains("hunter2"), "{text}");
-    }
-    assert_eq!(site.run(&["--from", "configured"]).status.code(), Some(2));
 }
 
 #[tokio::test]

@@ -157,8 +157,8 @@ pub async fn transfer(
     clock: &Clock,
     mut progress: impl FnMut(Progress),
 ) -> Result<(Report, PathBuf), TransferError> {
-    let from = label(&order.from, "source")?;
-    let to = label(&order.to, "target")?;
+    let from = label(&order.from, Side::Source)?;
+    let to = label(&order.to, Side::Target)?;
     if from == to {
         return Err(TransferError::Same(from));
     }
@@ -181,14 +181,18 @@ pub async fn transfer(
     Ok((report, path))
 }
 
-fn label(options: &StoreOptions, side: &str) -> Result<String, TransferError> {
-    transfer::label(options).map_err(|error| {
-        let label = side.to_owned();
-        match side {
-            "source" => TransferError::Source { label: "address".to_owned(), error },
-            _ => TransferError::Target { label, error },
-        }
+fn label(options: &StoreOptions, side: Side) -> Result<String, TransferError> {
+    // An address that cannot be understood is not repeated: it may hold a password.
+    let label = "address".to_owned();
+    transfer::label(options).map_err(|error| match side {
+        Side::Source => TransferError::Source { label, error },
+        Side::Target => TransferError::Target { label, error },
     })
+}
+
+enum Side {
+    Source,
+    Target,
 }
 
 /// Looks at the target and decides how to begin.

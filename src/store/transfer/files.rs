@@ -57,20 +57,28 @@ pub(super) fn open_untouched(path: &Path) -> Result<Connection, StoreError> {
 /// at `to`, which its owner alone may read. Tells how many pages are done, of how many.
 pub fn back_up(from: &Path, to: &Path, tell: &mut dyn FnMut(u64, u64)) -> Result<(), StoreError> {
     let unfinished = beside(to, ".part");
-    loop {
-        let was_in_use = has_log(from);
-        copy(from, &unfinished, tell)?;
-        // Somebody opened the file meanwhile, and may have changed what was taken for still.
-        if was_in_use || !has_log(from) {
-            break;
-        }
+    let copied = copy_still(from, &unfinished, tell).and_then(|()| check(&unfinished));
+    if let Err(error) = copied {
+        // Half a copy is of use to nobody; one that cannot be removed is in nobody's way.
+        let _ = std::fs::remove_file(&unfinished);
+        return Err(error);
     }
-    check(&unfinished)?;
     let cannot = |error: std::io::Error| {
         StoreError::unavailable(format!("cannot keep {}: {error}", to.display()))
     };
     File::open(&unfinished).and_then(|file| file.sync_all()).map_err(cannot)?;
     std::fs::rename(&unfinished, to).map_err(cannot)
+}
+
+fn copy_still(from: &Path, to: &Path, tell: &mut dyn FnMut(u64, u64)) -> Result<(), StoreError> {
+    loop {
+        let was_in_use = has_log(from);
+        copy(from, to, tell)?;
+        // Somebody opened the file meanwhile, and may have changed what was taken for still.
+        if was_in_use || !has_log(from) {
+            return Ok(());
+        }
+    }
 }
 
 fn copy(from: &Path, to: &Path, tell: &mut dyn FnMut(u64, u64)) -> Result<(), StoreError> {

@@ -49,7 +49,8 @@ impl Cells {
     }
 }
 
-/// Appends the bytes that stand for one value. A null is a null, whatever kind it could have been.
+/// Appends the bytes that stand for one value. A null is a null, whatever kind it could have been;
+/// and a zero a zero, for SQLite keeps no sign of it.
 pub fn encode(value: &Value, out: &mut Vec<u8>) {
     let mut put = |kind: u8, bytes: &[u8]| {
         out.push(kind);
@@ -58,7 +59,7 @@ pub fn encode(value: &Value, out: &mut Vec<u8>) {
     };
     match value {
         Value::Int(Some(number)) => put(b'i', &number.to_be_bytes()),
-        Value::Real(Some(number)) => put(b'r', &number.to_bits().to_be_bytes()),
+        Value::Real(Some(number)) => put(b'r', &(number + 0.0).to_bits().to_be_bytes()),
         Value::Text(Some(text)) => put(b't', text.as_bytes()),
         Value::Bool(Some(is)) => put(b'b', &[u8::from(*is)]),
         Value::Blob(Some(bytes)) => put(b'x', bytes),
@@ -109,7 +110,7 @@ mod tests {
             vec![Value::from(1_i64), Value::from(0_i64)],
             vec![Value::from(true), Value::from(false)],
             vec![Value::from(1.0), Value::from(0.0)],
-            vec![Value::from(1.0), Value::from(-0.0)],
+            vec![Value::from(1.0), Value::from(5e-324)],
             vec![Value::from(&b"a"[..]), Value::from(&b"b"[..])],
         ];
         for (index, row) in rows.iter().enumerate() {
@@ -120,7 +121,8 @@ mod tests {
     }
 
     #[test]
-    fn nulls_are_equal_whatever_engine_they_come_from() {
+    fn nulls_and_zeros_are_equal_whatever_engine_they_come_from() {
+        assert_eq!(bytes(vec![Value::from(0.0)]), bytes(vec![Value::from(-0.0)]));
         assert_eq!(bytes(vec![Value::Int(None)]), bytes(vec![Value::Text(None)]));
     }
 }
