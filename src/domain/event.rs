@@ -69,7 +69,7 @@ impl Event {
     /// Title and id as they are searched.
     #[must_use]
     pub fn search_text(&self) -> String {
-        format!("{}\n{}", text::fold(&self.title), self.id)
+        search_text(&self.title, &self.id)
     }
 
     /// True when no new answers are taken at `now`, by hand or by schedule. Derived, so that a
@@ -106,6 +106,12 @@ impl Event {
 #[must_use]
 pub fn over_at(starts_at: Timestamp, ends_at: Option<Timestamp>) -> Timestamp {
     ends_at.unwrap_or_else(|| starts_at.saturating_add(ASSUMED_LENGTH).unwrap_or(Timestamp::MAX))
+}
+
+/// What an event of this title and id is searched by.
+#[must_use]
+pub fn search_text(title: &str, id: &str) -> String {
+    format!("{}\n{id}", text::fold(title))
 }
 
 /// A part of what an event is searched by, when `query` is the event's link: its id.

@@ -10,7 +10,7 @@ use super::db::{Row, StoreError, Tx};
 use super::decode::{Place, Reader, micros, optional_micros};
 use super::{queries, values};
 use crate::domain::decay::Fades;
-use crate::domain::event::{Event, EventSummary, Headcount};
+use crate::domain::event::{Event, EventSummary, Headcount, search_text};
 
 /// Columns of an event in a row.
 const WIDTH: usize = 21;
@@ -75,8 +75,8 @@ queries! {
         "LIMIT $2 OFFSET $3"
     );
     COUNT_FOUND = "SELECT COUNT(*) FROM events e WHERE e.search_text LIKE $1 ESCAPE '!'";
-    LIST_UNFOLDED = lock concat!("SELECT ", columns!(), " FROM events e
-        WHERE e.search_text IS NULL ORDER BY e.id LIMIT $1");
+    LIST_UNFOLDED = lock "SELECT e.id, e.title FROM events e
+        WHERE e.search_text IS NULL ORDER BY e.id LIMIT $1";
     SET_SEARCH_TEXT = "UPDATE events SET search_text = $2 WHERE id = $1";
     LIST_AFTER = lock concat!("SELECT ", columns!(), " FROM events e WHERE e.id > $1
         ORDER BY e.id LIMIT $2");
@@ -322,9 +322,10 @@ pub async fn list_found(
 /// Folds the titles of up to `limit` events that no search finds yet; tells how many.
 pub async fn fold_titles(tx: &mut Tx, limit: i64) -> Result<usize, StoreError> {
     let rows = tx.all(&LIST_UNFOLDED, values![limit]).await?;
-    for event in rows.iter().map(from_row) {
-        let event = event?;
-        tx.execute(&SET_SEARCH_TEXT, values![event.id.as_str(), event.search_text()]).await?;
+    for row in &rows {
+        let (id, title): (String, String) = (row.get(0)?, row.get(1)?);
+        let search_text = search_text(&title, &id);
+        tx.execute(&SET_SEARCH_TEXT, values![id, search_text]).await?;
     }
     Ok(rows.len())
 }

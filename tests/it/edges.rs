@@ -109,15 +109,15 @@ on_both! {
     async fn programs_keep_nothing_alive(app: &TestApp) {
         let event = app.event(json!({ "channel_name": "Garden" })).await;
         let token = app.answer(&event, "Ana", json!({})).await;
-        openrsvp::services::touches::flush(&app.running().site).await.expect("written");
+        app.flush_touches().await;
         let before = app.get("/api/v1/channels/garden", "").await.json()["channel"].clone();
-        openrsvp::services::touches::flush(&app.running().site).await.expect("written");
+        app.flush_touches().await;
         app.clock.advance(jiff::SignedDuration::from_hours(120));
         for path in ["/channel/garden".to_owned(), event.page(""), event.page(&format!("/rsvp/{token}"))] {
             let looked = app.request(Method::GET, &path).header("user-agent", "Googlebot/2.1").send().await;
             assert_eq!(looked.expect("an answer").status(), StatusCode::OK);
         }
-        openrsvp::services::touches::flush(&app.running().site).await.expect("written");
+        app.flush_touches().await;
         let bot = app.request(Method::GET, "/api/v1/channels/garden").header("user-agent", "curl/8");
         let after = crate::support::Answer::of(bot.send().await.expect("an answer")).await.json();
         assert_eq!(after["channel"]["last_used_at"], before["last_used_at"]);

@@ -168,7 +168,7 @@ on_both! {
         let before = app.get(&event.api(""), "").await.json();
         app.clock.advance(jiff::SignedDuration::from_hours(48));
         app.get(&event.api(""), "").await;
-        openrsvp::services::touches::flush(&app.running().site).await.expect("flushed");
+        app.flush_touches().await;
         let after = app.get(&event.api(""), "").await.json();
         assert_eq!(after["event"]["last_modified"], before["event"]["last_modified"]);
         assert_eq!(after["event"]["last_accessed"], "2026-06-03T12:00:00");

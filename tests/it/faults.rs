@@ -267,7 +267,7 @@ on_both! {
         for path in [event.page(""), event.page(&format!("/rsvp/{token}")), event.page(&format!("/admin/{}", event.token)), "/channel/garden".to_owned()] {
             assert_eq!(app.get(&path, "").await.status, StatusCode::OK, "{path}");
         }
-        openrsvp::services::touches::flush(&app.running().site).await.expect("flushed");
+        app.flush_touches().await;
         assert_eq!(before, edited().await);
         // Setting what is set already is no edit either.
         app.patch(&event.api(""), &event.token, json!({ "title": "Summer table" })).await.expect(StatusCode::OK);

@@ -58,7 +58,7 @@ const LISTS: &[(&str, &str, Walk)] = &[
     ("events::COUNT_OF_CHANNEL", "events_by_channel", Part),
     ("events::LIST_NEWEST", "events_by_creation", Whole(PAGE)),
     ("events::LIST_FOUND", "events_by_creation", Whole(SUBSTRING)),
-    ("events::COUNT_FOUND", "events_by_creation", Whole(COUNTED)),
+    ("events::COUNT_FOUND", "", Whole(COUNTED)),
     ("events::LIST_UNFOLDED", "events_unfolded", Whole(HOUSEKEEPING)),
     (
         "events::COUNT_ALL",
@@ -125,6 +125,10 @@ const SCANS: &[(&str, &str)] = &[
     (
         "events::COUNT_ALL",
         "all of them: PostgreSQL takes the table where it is as small as the index",
+    ),
+    (
+        "events::COUNT_FOUND",
+        "all titles: PostgreSQL takes the table where it is as small as the index",
     ),
     (
         "channels::COUNT_ALL",

@@ -62,9 +62,17 @@ fn set(app: &TestApp, at: &str) {
 static FADED: Query = Query {
     name: "faded",
     sqlite: "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 20000)
-        INSERT INTO events SELECT 'e' || i, randomblob(32), NULL, 'Old', NULL, 1, 2, 'UTC', NULL,
+        INSERT INTO events (id, organizer_token, channel_id, title, description, starts_at, ends_at, zone,
+        location, is_private, approval_required, rsvps_closed, rsvps_close_at, capacity, score,
+        scored_at, created_at, modified_at, accessed_at, revision, sequence, over_at, unlisted_at,
+        purgeable_at)
+        SELECT 'e' || i, randomblob(32), NULL, 'Old', NULL, 1, 2, 'UTC', NULL,
             0, 0, 0, NULL, NULL, 0.0, 1, 1, 1, 1, 1, 0, 2, 2, 2 FROM n",
-    postgres: "INSERT INTO events SELECT 'e' || i, sha256(CAST('e' || i AS BYTEA)), NULL, 'Old',
+    postgres: "INSERT INTO events (id, organizer_token, channel_id, title, description, starts_at, ends_at, zone,
+        location, is_private, approval_required, rsvps_closed, rsvps_close_at, capacity, score,
+        scored_at, created_at, modified_at, accessed_at, revision, sequence, over_at, unlisted_at,
+        purgeable_at)
+        SELECT 'e' || i, sha256(CAST('e' || i AS BYTEA)), NULL, 'Old',
             NULL, 1, 2, 'UTC', NULL, FALSE, FALSE, FALSE, NULL, NULL, 0.0, 1, 1, 1, 1, 1, 0, 2, 2,
             2 FROM generate_series(1, 8000) i",
 };

@@ -5,6 +5,7 @@ pub mod rows;
 pub mod server;
 pub mod storm;
 
+use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
@@ -15,10 +16,14 @@ use openrsvp::domain::token;
 use openrsvp::jobs::scheduler::SchedulerOptions;
 use openrsvp::services::Rules;
 use openrsvp::services::limits::LimitOptions;
+use openrsvp::services::touches;
 use openrsvp::store::db::{Engine, PostgresOptions, SqliteOptions, StoreOptions};
 use openrsvp::web::around::WebOptions;
 use reqwest::{Method, RequestBuilder, StatusCode};
 use serde_json::{Value, json};
+use tokio::io::copy_bidirectional;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::task::JoinHandle;
 
 /// The instance owner's token of every test.
 pub const INSTANCE_TOKEN: &str = "instance-token-of-all-the-tests";
@@ -54,7 +59,9 @@ impl TestDatabase {
 pub struct TestApp {
     pub clock: Clock,
     pub base: String,
-    pub running: Option<Running>,
+    /// The program, and others like it beside it.
+    running: Vec<Running>,
+    _balancer: Option<Balancer>,
     client: reqwest::Client,
     database: TestDatabase,
 }
@@ -68,14 +75,39 @@ impl TestApp {
     pub async fn start_limited(engine: Engine, limits: Option<LimitOptions>) -> Self {
         let database = TestDatabase::new(engine).await;
         let clock = Clock::frozen(NOW.parse().expect("a time"));
-        let running = start(&database.options, clock.clone(), limits).await;
+        static SEED: AtomicU64 = AtomicU64::new(1);
+        let entropy = Entropy::seeded(SEED.fetch_add(1, Ordering::Relaxed));
+        let running = start(&database.options, clock.clone(), entropy, limits).await;
         let base = format!("http://{}", running.address);
-        Self { clock, base, running: Some(running), client: client(), database }
+        Self { clock, base, running: vec![running], _balancer: None, client: client(), database }
+    }
+
+    /// Three instances that share nothing but PostgreSQL, asked in turn: no request goes where the
+    /// one before it went.
+    pub async fn start_three() -> Self {
+        let mut app = Self::start(Engine::Postgres).await;
+        for _ in 1..3 {
+            app.running.push(app.beside(None).await);
+        }
+        let addresses = app.running.iter().map(|running| running.address).collect();
+        let balancer = Balancer::start(addresses).await;
+        app.base = format!("http://{}", balancer.address);
+        app.client = client_that(|builder| builder.pool_max_idle_per_host(0));
+        Self { _balancer: Some(balancer), ..app }
+    }
+
+    /// Has every instance write what was looked at.
+    pub async fn flush_touches(&self) {
+        for running in &self.running {
+            touches::flush(&running.site).await.expect("written");
+        }
     }
 
     /// Another process beside it, on the same database and with the same clock.
     pub async fn beside(&self, limits: Option<LimitOptions>) -> Running {
-        start(&self.database.options, self.clock.clone(), limits).await
+        // Ids made in one instant, for the clock stands still, are in the order they were made in.
+        let entropy = self.running().site.entropy.clone();
+        start(&self.database.options, self.clock.clone(), entropy, limits).await
     }
 
     /// Where its database is.
@@ -83,13 +115,13 @@ impl TestApp {
         &self.database.options
     }
 
-    /// The running program.
+    /// The running program; the first of several.
     pub fn running(&self) -> &Running {
-        self.running.as_ref().expect("running")
+        &self.running[0]
     }
 
-    pub async fn stop(mut self) {
-        if let Some(running) = self.running.take() {
+    pub async fn stop(self) {
+        for running in self.running {
             running.stop().await;
         }
     }
@@ -157,8 +189,12 @@ impl TestApp {
     }
 }
 
-async fn start(options: &StoreOptions, clock: Clock, limits: Option<LimitOptions>) -> Running {
-    static SEED: AtomicU64 = AtomicU64::new(1);
+async fn start(
+    options: &StoreOptions,
+    clock: Clock,
+    entropy: Entropy,
+    limits: Option<LimitOptions>,
+) -> Running {
     let options = AppOptions {
         store: options.clone(),
         rules: Rules {
@@ -184,16 +220,51 @@ async fn start(options: &StoreOptions, clock: Clock, limits: Option<LimitOptions
         scheduler: SchedulerOptions::new(false, 1, 12),
         limits,
     };
-    let entropy = Entropy::seeded(SEED.fetch_add(1, Ordering::Relaxed));
     app::start(options, clock, entropy).await.expect("the program starts")
 }
 
 pub fn client() -> reqwest::Client {
-    reqwest::Client::builder()
+    client_that(|builder| builder)
+}
+
+fn client_that(
+    does: impl FnOnce(reqwest::ClientBuilder) -> reqwest::ClientBuilder,
+) -> reqwest::Client {
+    let builder = reqwest::Client::builder()
         .redirect(reqwest::redirect::Policy::none())
-        .user_agent("Mozilla/5.0 (X11; Linux x86_64) tests")
-        .build()
-        .expect("a client")
+        .user_agent("Mozilla/5.0 (X11; Linux x86_64) tests");
+    does(builder).build().expect("a client")
+}
+
+/// Gives each connection to the next instance.
+struct Balancer {
+    address: SocketAddr,
+    serving: JoinHandle<()>,
+}
+
+impl Balancer {
+    async fn start(instances: Vec<SocketAddr>) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let address = listener.local_addr().expect("an address");
+        let serving = tokio::spawn(async move {
+            for instance in instances.into_iter().cycle() {
+                let Ok((mut near, _)) = listener.accept().await else { return };
+                tokio::spawn(async move {
+                    if let Ok(mut far) = TcpStream::connect(instance).await {
+                        // A connection that breaks has ended.
+                        let _ = copy_bidirectional(&mut near, &mut far).await;
+                    }
+                });
+            }
+        });
+        Self { address, serving }
+    }
+}
+
+impl Drop for Balancer {
+    fn drop(&mut self) {
+        self.serving.abort();
+    }
 }
 
 /// An event made by a test.
@@ -243,7 +314,8 @@ impl Answer {
     }
 }
 
-/// Declares tests that run on each engine: `name::sqlite` and `name::postgres`.
+/// Declares tests that run on each engine, and through three instances behind a balancer:
+/// `name::sqlite`, `name::postgres` and `name::three`.
 macro_rules! on_both {
     ($(async fn $name:ident($app:ident: &TestApp) $body:block)*) => {$(
         mod $name {
@@ -262,6 +334,14 @@ macro_rules! on_both {
             async fn postgres() {
                 if $crate::support::postgres::is_skipped() { return; }
                 let app = $crate::support::TestApp::start(openrsvp::store::db::Engine::Postgres).await;
+                check(&app).await;
+                app.stop().await;
+            }
+
+            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn three() {
+                if $crate::support::postgres::is_skipped() { return; }
+                let app = $crate::support::TestApp::start_three().await;
                 check(&app).await;
                 app.stop().await;
             }

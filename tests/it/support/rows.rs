@@ -13,6 +13,17 @@ macro_rules! query {
 }
 pub(crate) use query;
 
+/// The columns that [`faded_events`] fills.
+macro_rules! event_columns {
+    () => {
+        "(id, organizer_token, channel_id, title, description, starts_at, ends_at, zone, location, \
+         is_private, approval_required, rsvps_closed, rsvps_close_at, capacity, score, scored_at, \
+         created_at, modified_at, accessed_at, revision, sequence, over_at, unlisted_at, \
+         purgeable_at)"
+    };
+}
+pub(crate) use event_columns;
+
 /// Declares statements that add events that may be purged, each with a guest and so many bytes to
 /// say.
 macro_rules! faded_events {
@@ -23,14 +34,14 @@ macro_rules! faded_events {
                 sqlite: concat!(
                     "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < ",
                     $count,
-                    ") INSERT INTO events SELECT 'e' || i, randomblob(32), NULL, 'Old', ",
+                    ") INSERT INTO events ", $crate::support::rows::event_columns!(), " SELECT 'e' || i, randomblob(32), NULL, 'Old', ",
                     "hex(zeroblob(",
                     $bytes,
                     " / 2)), 1, 2, 'UTC', NULL, 0, 0, 0, NULL, NULL, 0.0, 1, 1, 1, ",
                     "1, 1, 0, 2, 2, 2 FROM n"
                 ),
                 postgres: concat!(
-                    "INSERT INTO events SELECT 'e' || i, sha256(CAST('e' || i AS BYTEA)), NULL, ",
+                    "INSERT INTO events ", $crate::support::rows::event_columns!(), " SELECT 'e' || i, sha256(CAST('e' || i AS BYTEA)), NULL, ",
                     "'Old', repeat('0', ",
                     $bytes,
                     "), 1, 2, 'UTC', NULL, FALSE, FALSE, FALSE, NULL, ",
