@@ -6,6 +6,15 @@ use serde_json::json;
 use crate::support::{INSTANCE_TOKEN, on_both};
 
 on_both! {
+    async fn a_note_is_not_lost_when_the_host_closes_meanwhile(app: &TestApp) {
+        let event = app.event(json!({})).await;
+        app.patch(&event.api(""), &event.token, json!({ "rsvps_closed": true })).await.expect(StatusCode::OK);
+        let fields = [("name", "Ana"), ("attendance_status", "yes"), ("note", "I wrote\n<this> for an hour")];
+        let refused = app.form(&event.page("/rsvp"), &fields).await;
+        assert_eq!(refused.status, StatusCode::FORBIDDEN);
+        assert!(refused.text.contains("I wrote\n&#60;this&#62; for an hour"), "{}", refused.text);
+    }
+
     async fn a_refused_note_for_hosts_stays_for_hosts(app: &TestApp) {
         let event = app.event(json!({})).await;
         let long = "x".repeat(5_001);

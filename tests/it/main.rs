@@ -28,6 +28,7 @@ mod organizer;
 mod owner;
 mod pages;
 mod plans;
+mod released;
 mod rolling;
 mod rsvps;
 mod scheduler;
