@@ -76,7 +76,8 @@ enum Command {
     Job(job::Command),
     /// The original's name for `job decay-cycle`, and with --vacuum for `job vacuum-db` after it
     Decay(job::Decay),
-    /// Fill a database with made-up events, to try the program with
+    /// Fill a database with made-up events, to try the program with; whoever knows the seed knows
+    /// their links
     SeedData(seed_data::Args),
     /// Show the effective configuration and where each value comes from
     Config(config::Args),

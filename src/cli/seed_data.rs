@@ -8,6 +8,9 @@ use super::{options, out};
 use crate::config::Loaded;
 use crate::services::seeding::{self, SeedOptions, Seeded};
 
+/// Most events of one call.
+const EVENTS_MAX: u32 = 1_000_000;
+
 /// How much to make up.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
@@ -15,7 +18,7 @@ pub(super) struct Args {
     #[arg(long, default_value_t = 1)]
     seed: u64,
     /// Events in all [default: channels x max-events + extra-events]
-    #[arg(long, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    #[arg(long, value_parser = clap::value_parser!(u32).range(1..=EVENTS_MAX as i64))]
     events: Option<u32>,
     /// Channels
     #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u32).range(0..=100_000))]
@@ -45,6 +48,11 @@ pub(super) struct Args {
 
 /// Makes events up, and prints a few of their organizers' links.
 pub(super) async fn run(loaded: &Loaded, args: &Args) -> Result<()> {
+    let each = args.channels * args.max_events + args.extra_events;
+    let events = args.events.unwrap_or(each);
+    if events > EVENTS_MAX {
+        bail!("that would be {events} events: at most {EVENTS_MAX} can be made up at once");
+    }
     let site = options::site(&loaded.config).await?;
     if !args.force && !seeding::is_empty(&site).await? {
         site.db.close().await;
@@ -53,7 +61,6 @@ pub(super) async fn run(loaded: &Loaded, args: &Args) -> Result<()> {
              choose another with --data-dir, or give --force"
         );
     }
-    let events = args.events.unwrap_or(args.channels * args.max_events + args.extra_events);
     let wanted = SeedOptions {
         seed: args.seed,
         channels: args.channels as usize,
@@ -64,9 +71,10 @@ pub(super) async fn run(loaded: &Loaded, args: &Args) -> Result<()> {
     };
     let style = ProgressStyle::with_template("{bar:30} {pos} of {len} events, {eta} left")?;
     let bar = ProgressBar::new(events.into()).with_style(style);
-    let seeded = seeding::fill(&site, &wanted, |done| bar.set_position(done as u64)).await?;
+    let seeded = seeding::fill(&site, &wanted, |done| bar.set_position(done as u64)).await;
     bar.finish_and_clear();
     site.db.close().await;
+    let seeded = seeded?;
     if args.json {
         out::line(as_json(&seeded))?;
     } else {
