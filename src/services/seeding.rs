@@ -153,8 +153,9 @@ fn make_channels(dice: &Dice, count: usize, today: Timestamp) -> Vec<Channel> {
 
 fn make_event(dice: &Dice, options: &SeedOptions, channels: &[Channel], today: &Zoned) -> Made {
     let zone = dice.pick(&ZONES);
-    // From two months ago to four months ahead, at an hour at which people meet.
-    let day = SignedDuration::from_hours(24 * dice.from(-60, 120));
+    // From weeks ago, but not so long that it is deleted at once, to four months ahead; at an hour
+    // at which people meet.
+    let day = SignedDuration::from_hours(24 * dice.from(-25, 120));
     let local = (today.datetime() + day).with().hour(9).build().unwrap_or(today.datetime());
     let local = local + SignedDuration::from_mins(30 * dice.from(0, 23));
     let starts_at = local.in_tz(zone).map_or(today.timestamp(), |start| start.timestamp());

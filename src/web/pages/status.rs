@@ -137,7 +137,8 @@ fn machine_facts(machine: &Machine) -> Vec<Fact> {
 /// A time span in its largest unit.
 fn long(time: SignedDuration) -> String {
     match time.as_mins() {
-        minutes @ ..60 => counted(minutes, "minute"),
+        ..1 => "less than a minute".to_owned(),
+        minutes @ 1..60 => counted(minutes, "minute"),
         minutes @ 60..2_880 => counted(minutes / 60, "hour"),
         minutes => counted(minutes / 1_440, "day"),
     }
@@ -152,6 +153,7 @@ fn job_row(job: Job, schedule: Schedule, last: Option<&Run>, now: Timestamp) -> 
         name: job.name().to_owned(),
         purpose: job.purpose().to_owned(),
         last: "never".to_owned(),
+        detail: "nothing yet".to_owned(),
         every,
         ..JobRow::default()
     };
