@@ -21,6 +21,9 @@ pub(super) struct Args {
     /// Change nothing: print the statements that would run
     #[arg(long)]
     dry_run: bool,
+    /// Taken for the sake of scripts written for the original; changes nothing
+    #[arg(long, hide = true)]
+    no_backup: bool,
     #[command(flatten)]
     shown: Shown,
 }

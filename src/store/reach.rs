@@ -104,9 +104,19 @@ impl Reach {
         match tokio::time::timeout(self.patience, look).await {
             Ok(Ok(true)) => Ok(()),
             Ok(Ok(false)) => Err("it is a standby, which takes no changes".to_owned()),
+            Ok(Err(error)) if is_said_by_a_living_server(&error) => Ok(()),
             Ok(Err(error)) => Err(refused("look", &error).to_string()),
             Err(_) => Err("it does not answer".to_owned()),
         }
+    }
+}
+
+/// A server that lets no more connections in, or not this one, may well go on with those it has:
+/// only one that starts or stops (class 57) is as good as gone.
+fn is_said_by_a_living_server(error: &sqlx::Error) -> bool {
+    match error {
+        sqlx::Error::Database(said) => !said.code().is_some_and(|code| code.starts_with("57")),
+        _ => false,
     }
 }
 

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use reqwest::StatusCode;
 use serde_json::json;
+use sqlx::{Connection as _, PgConnection};
 use tokio::io::copy_bidirectional;
 use tokio::net::{TcpListener, TcpStream, UnixStream};
 use tokio::sync::watch;
@@ -282,4 +283,29 @@ async fn the_server_is_who_it_says() {
         let (success, said) = migrate(host, mode, ca);
         assert!(!success && said.contains("certificate"), "{host} {mode} {ca:?}: {said}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_server_that_lets_nobody_else_in_is_not_gone() {
+    if is_skipped() {
+        return;
+    }
+    let full = "-c max_connections=24 -c superuser_reserved_connections=0 -c max_wal_senders=0";
+    let (postgres, dir) = (OwnServer::start(full), tempfile::tempdir().expect("dir"));
+    let few = [("OPENRSVP_DATABASE__MAX_CONNECTIONS", "2")];
+    let server = TestServer::cluster(dir.path(), &postgres.url, &few).await;
+    let event = event(&server.base, json!({})).await;
+    let storm = Storm::start(std::slice::from_ref(&server.base), &event, 32, Patience::None);
+    let mut others = Vec::new();
+    while let Ok(connection) = PgConnection::connect(&postgres.url).await {
+        others.push(connection);
+    }
+    // Long enough for everybody to doubt.
+    moment(1500).await;
+    assert_eq!(server.get("/readyz").await.status, StatusCode::OK);
+    let acknowledged = storm.end().await;
+    drop(others);
+    assert!(acknowledged.len() > 20, "{}", acknowledged.len());
+    let log = read_log(dir.path());
+    assert!(!log.contains("cannot be reached"), "{log}");
 }
