@@ -14,6 +14,7 @@ pub mod message;
 pub mod rsvp;
 pub mod slug;
 pub mod stamp;
+pub mod task;
 pub mod text;
 pub mod time;
 pub mod token;

@@ -5,6 +5,7 @@ mod decay;
 mod progress;
 pub mod scheduler;
 mod vacuum;
+pub mod worker;
 
 pub use progress::Cancel;
 

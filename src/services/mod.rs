@@ -19,6 +19,7 @@ pub mod pages;
 pub mod rsvps;
 pub mod seeding;
 pub mod status;
+pub mod tasks;
 pub mod touches;
 pub mod transfer;
 

@@ -56,6 +56,9 @@ pub const fn text(bytes: &[u8]) -> &str {
 /// `lock` makes the rows that a `SELECT` finds the transaction's own until it ends: it adds
 /// `FOR UPDATE` on PostgreSQL, and nothing on SQLite, whose transactions for writing come one
 /// after another. The text may be any constant expression that `concat!` takes.
+///
+/// `take (pick) change` is for rows that several processes share out: the rows that `pick` finds
+/// and nobody else holds are `picked`, locked, and `change` does something to them.
 macro_rules! queries {
     (@next [$($done:ident)*]) => {
         /// Every statement of this module.
@@ -67,6 +70,16 @@ macro_rules! queries {
     };
     (@next [$($done:ident)*] $name:ident = $sql:expr; $($rest:tt)*) => {
         $crate::store::queries!(@one $name, $sql, $sql);
+        $crate::store::queries!(@next [$($done)* $name] $($rest)*);
+    };
+    (@next [$($done:ident)*] $name:ident = take ($picked:expr) $rest_of:expr; $($rest:tt)*) => {
+        $crate::store::queries!(
+            @one $name,
+            concat!("WITH picked AS MATERIALIZED (", $picked, ") ", $rest_of),
+            concat!(
+                "WITH picked AS MATERIALIZED (", $picked, " FOR UPDATE SKIP LOCKED) ", $rest_of
+            )
+        );
         $crate::store::queries!(@next [$($done)* $name] $($rest)*);
     };
     (@one $name:ident, $sqlite:expr, $postgres:expr) => {

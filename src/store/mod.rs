@@ -20,6 +20,7 @@ mod queue;
 mod reach;
 pub mod rsvps;
 mod sqlite;
+pub mod tasks;
 pub mod transfer;
 pub mod vacuum;
 pub mod value;
@@ -39,6 +40,7 @@ pub fn statements() -> impl Iterator<Item = &'static db::Query> {
         messages::QUERIES,
         meta::QUERIES,
         rsvps::QUERIES,
+        tasks::QUERIES,
     ]
     .into_iter()
     .flatten()

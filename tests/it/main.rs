@@ -29,6 +29,7 @@ mod owner;
 mod pages;
 mod plans;
 mod released;
+mod queue;
 mod rolling;
 mod rsvps;
 mod scheduler;

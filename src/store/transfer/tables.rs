@@ -178,8 +178,31 @@ const JOB_RUNS: Table = Table {
     is_content: false,
 };
 
+const TASKS: Table = Table {
+    name: "tasks",
+    key: &["id"],
+    columns: &[
+        Text("id"),
+        Text("kind"),
+        Text("payload"),
+        Text("dedupe_key"),
+        State("priority"),
+        State("state"),
+        Int("due_at"),
+        Text("lease"),
+        Bool("again"),
+        Int("attempts"),
+        Int("created_at"),
+        Int("failed_at"),
+        Text("reason"),
+    ],
+    references: &[],
+    only: None,
+    is_content: false,
+};
+
 /// Every table that is taken over; what a row refers to comes before it.
-pub const TABLES: &[Table] = &[CHANNELS, EVENTS, RSVPS, MESSAGES, META, JOB_RUNS];
+pub const TABLES: &[Table] = &[CHANNELS, EVENTS, RSVPS, MESSAGES, META, JOB_RUNS, TASKS];
 
 /// A table that is not taken over.
 #[derive(Debug, Clone, Copy)]

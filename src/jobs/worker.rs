@@ -1,0 +1,207 @@
+//! Does what is owed: takes tasks that are due, a bounded number at a time, says that it is still
+//! at them while they take long, and when told to stop takes no more and ends what it began.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::watch;
+use tokio::task::{JoinHandle, JoinSet};
+
+use super::{Cancel, apart};
+use crate::domain::task::{Failure, Next, Task};
+use crate::services::{Error, Site, tasks};
+
+/// What does a task: it must be safe to repeat.
+pub type Handler = Arc<dyn Fn(Site, Task) -> Handled + Send + Sync>;
+/// What a [`Handler`] gives back.
+pub type Handled = Pin<Box<dyn Future<Output = Result<(), Failure>> + Send>>;
+
+/// How often a worker says that it is still at a task: a lease survives two that are missed.
+const RENEW: Duration = Duration::from_secs(20);
+/// The pause after the database did not answer.
+const PAUSE: Duration = Duration::from_secs(1);
+/// How often the end of a task is written, before its lease is left to run out.
+const TRIES: u32 = 5;
+
+/// How a worker works.
+#[derive(Debug, Clone)]
+pub struct WorkerOptions {
+    /// Tasks at once.
+    pub concurrency: usize,
+    /// How often it looks for tasks when it found none.
+    pub poll: Duration,
+    /// Whether it ends when nothing is due.
+    pub ends: bool,
+}
+
+impl WorkerOptions {
+    /// Looks each second, and does not end.
+    #[must_use]
+    pub fn new(concurrency: usize) -> Self {
+        Self { concurrency: concurrency.max(1), poll: Duration::from_secs(1), ends: false }
+    }
+}
+
+/// A running worker.
+pub struct Worker {
+    stopping: watch::Sender<bool>,
+    giving_up: watch::Sender<bool>,
+    working: JoinHandle<()>,
+}
+
+impl Worker {
+    /// Starts it.
+    #[must_use]
+    pub fn start(site: &Site, options: WorkerOptions, handler: Handler) -> Self {
+        let (stopping, stop) = Cancel::new();
+        let (giving_up, give_up) = Cancel::new();
+        let crew = Crew { site: site.clone(), options, handler, stop, give_up };
+        Self { stopping, giving_up, working: tokio::spawn(crew.work()) }
+    }
+
+    /// Waits until it has ended by itself, as it does where nothing is due.
+    pub async fn ended(&mut self) {
+        if let Err(error) = (&mut self.working).await {
+            tracing::error!(%error, "the worker ended badly");
+        }
+    }
+
+    /// Stops: takes no more, and ends what it began. What takes longer than `grace` is given back,
+    /// to be begun anew by another; what the database does not take back in time is left until its
+    /// lease runs out.
+    pub async fn stop(mut self, grace: Duration) {
+        // A receiver that is gone has stopped already.
+        let _ = self.stopping.send(true);
+        if tokio::time::timeout(grace, &mut self.working).await.is_ok() {
+            return;
+        }
+        tracing::warn!("tasks did not end in time and are given back");
+        let _ = self.giving_up.send(true);
+        if tokio::time::timeout(PAUSE * 5, &mut self.working).await.is_err() {
+            self.working.abort();
+        }
+    }
+}
+
+/// What all tasks of a worker share.
+#[derive(Clone)]
+struct Crew {
+    site: Site,
+    options: WorkerOptions,
+    handler: Handler,
+    stop: Cancel,
+    give_up: Cancel,
+}
+
+impl Crew {
+    async fn work(self) {
+        let mut running = JoinSet::new();
+        while !self.stop.is_told() {
+            let free = self.options.concurrency - running.len();
+            let taken = match tasks::take(&self.site, free).await {
+                Ok(taken) => taken,
+                Err(error) => {
+                    tracing::warn!(%error, "no tasks could be taken");
+                    self.rest(PAUSE, &mut running).await;
+                    continue;
+                }
+            };
+            let is_all = taken.len() < free;
+            for task in taken {
+                running.spawn(self.clone().one(task));
+            }
+            if !is_all {
+                // Whoever ends first makes room for the next.
+                tokio::select! {
+                    _ = running.join_next() => {}
+                    () = self.stop.told() => {}
+                }
+            } else if self.options.ends && running.is_empty() {
+                return;
+            } else {
+                self.rest(self.options.poll, &mut running).await;
+            }
+            while running.try_join_next().is_some() {}
+        }
+        while running.join_next().await.is_some() {}
+    }
+
+    /// Waits a while; not longer than until one ends, where the worker is to end with the last.
+    async fn rest(&self, pause: Duration, running: &mut JoinSet<()>) {
+        tokio::select! {
+            () = tokio::time::sleep(pause) => {}
+            () = self.stop.told() => {}
+            Some(_) = running.join_next(), if self.options.ends => {}
+        }
+    }
+
+    /// Does one task and records what came of it.
+    async fn one(self, task: Task) {
+        let site = self.site.clone();
+        let ended = tokio::select! {
+            ended = self.perform(&task) => ended,
+            () = self.keep(&task) => {
+                tracing::warn!(task = task.id, kind = task.kind, "a task was lost to another");
+                return;
+            }
+            () = self.give_up.told() => {
+                if let Err(error) = tasks::give_back(&site, vec![task]).await {
+                    tracing::warn!(%error, "a task could not be given back");
+                }
+                return;
+            }
+        };
+        let mut wait = Duration::from_millis(100);
+        for _ in 0..TRIES {
+            match record(&site, &task, &ended).await {
+                Ok(()) => return,
+                Err(error) => tracing::warn!(%error, task = task.id, "not recorded"),
+            }
+            tokio::time::sleep(wait).await;
+            wait *= 2;
+        }
+    }
+
+    async fn perform(&self, task: &Task) -> Result<(), Failure> {
+        // More attempts than failures: it took its process with it.
+        if task.attempts > crate::domain::task::ATTEMPTS {
+            return Err(Failure::Final("its process ended before the task did".to_owned()));
+        }
+        let handled = (self.handler)(self.site.clone(), task.clone());
+        let panicked = || Err(Failure::Passing("it panicked".to_owned()));
+        apart(handled).await.unwrap_or_else(panicked)
+    }
+
+    /// Ends when the lease is lost.
+    async fn keep(&self, task: &Task) {
+        loop {
+            tokio::time::sleep(RENEW).await;
+            match tasks::renew(&self.site, task).await {
+                Ok(true) => {}
+                Ok(false) => return,
+                Err(error) => tracing::warn!(%error, "a lease could not be renewed"),
+            }
+        }
+    }
+}
+
+async fn record(site: &Site, task: &Task, ended: &Result<(), Failure>) -> Result<(), Error> {
+    let (id, kind, attempts) = (&task.id, &task.kind, task.attempts);
+    let Err(failure) = ended else {
+        if !tasks::finish(site, task).await? {
+            tracing::warn!(task = id, kind, "a task was done, but another may do it again");
+        }
+        return Ok(());
+    };
+    let reason = failure.reason();
+    match tasks::fail(site, task, failure).await? {
+        Some(Next::Retry(at)) => {
+            tracing::info!(task = id, kind, attempts, %at, reason, "a task is tried again");
+        }
+        Some(Next::Bury) => tracing::error!(task = id, kind, attempts, reason, "a task is dead"),
+        None => tracing::warn!(task = id, kind, reason, "a task failed that was lost already"),
+    }
+    Ok(())
+}

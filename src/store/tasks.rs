@@ -1,0 +1,172 @@
+//! Work that is owed, and who is at it.
+//!
+//! A task is taken by writing a lease into it and moving its time to the lease's end: so a lease
+//! that has run out is a task that is due, and nothing else asks about leases. The pick locks what
+//! it finds on PostgreSQL and passes over what others hold, and the change repeats its condition.
+
+use jiff::Timestamp;
+
+use super::db::{Row, StoreError, Tx};
+use super::decode::{Reader, micros};
+use super::{queries, values};
+use crate::domain::task::{Priority, State, Task};
+
+macro_rules! columns {
+    () => {
+        "id, kind, payload, dedupe_key, priority, state, due_at, lease, attempts, created_at,
+        failed_at, reason"
+    };
+}
+
+queries! {
+    INSERT = "INSERT INTO tasks (id, kind, payload, dedupe_key, priority, state, due_at, lease,
+            again, attempts, created_at, failed_at, reason)
+        VALUES ($1, $2, $3, $4, $5, 'open', $6, NULL, FALSE, 0, $7, NULL, NULL)
+        ON CONFLICT (dedupe_key) WHERE state = 'open' AND dedupe_key IS NOT NULL
+        DO UPDATE SET again = tasks.lease IS NOT NULL";
+    TAKE = take ("SELECT id FROM tasks WHERE state = 'open' AND priority = $1 AND due_at <= $2
+            ORDER BY due_at, id LIMIT $3")
+        concat!("UPDATE tasks SET lease = $4, due_at = $5, attempts = attempts + 1, again = FALSE
+        WHERE id IN (SELECT id FROM picked) AND state = 'open' AND due_at <= $2
+        RETURNING ", columns!());
+    RENEW = "UPDATE tasks SET due_at = $3 WHERE id = $1 AND lease = $2 AND state = 'open'";
+    HELD = lock "SELECT again FROM tasks WHERE id = $1 AND lease = $2 AND state = 'open'";
+    DELETE = "DELETE FROM tasks WHERE id = $1";
+    RESTART = "UPDATE tasks SET lease = NULL, again = FALSE, attempts = 0, due_at = $2
+        WHERE id = $1";
+    GIVE_BACK = "UPDATE tasks SET lease = NULL, again = FALSE, attempts = attempts - 1, due_at = $3
+        WHERE id = $1 AND lease = $2 AND state = 'open'";
+    RETRY = "UPDATE tasks SET lease = NULL, again = FALSE, due_at = $2, failed_at = $3, reason = $4
+        WHERE id = $1";
+    BURY = "UPDATE tasks SET lease = NULL, again = FALSE, state = 'dead', failed_at = $2,
+            reason = $3
+        WHERE id = $1";
+    REVIVE = "UPDATE tasks SET state = 'open', attempts = 0, due_at = $2
+        WHERE id = $1 AND state = 'dead' AND NOT EXISTS (SELECT 1 FROM tasks o
+            WHERE o.state = 'open' AND o.dedupe_key IS NOT NULL
+                AND o.dedupe_key = tasks.dedupe_key)";
+    DISCARD = "DELETE FROM tasks WHERE id = $1 AND state = 'dead'";
+    LIST = concat!("SELECT ", columns!(), " FROM tasks WHERE state = $1 AND id > $2
+        ORDER BY id LIMIT $3");
+}
+
+fn from_row(row: &Row) -> Result<Task, StoreError> {
+    let mut reader = Reader::new(row, "tasks");
+    Ok(Task {
+        id: reader.get()?,
+        kind: reader.get()?,
+        payload: reader.word(|text| serde_json::from_str(text).ok())?,
+        dedupe_key: reader.get()?,
+        priority: reader.word(Priority::from_stored)?,
+        state: reader.word(State::from_stored)?,
+        due_at: reader.time()?,
+        lease: reader.get()?,
+        attempts: reader.get()?,
+        created_at: reader.time()?,
+        failed_at: reader.optional_time()?,
+        reason: reader.get()?,
+    })
+}
+
+/// Adds an open task. If one with its key is open, that one is kept, and done once more if
+/// somebody is at it.
+pub async fn insert(tx: &mut Tx, task: &Task) -> Result<(), StoreError> {
+    let values = values![
+        task.id.as_str(),
+        task.kind.as_str(),
+        task.payload.to_string(),
+        task.dedupe_key.clone(),
+        task.priority.as_str(),
+        micros(task.due_at),
+        micros(task.created_at),
+    ];
+    tx.execute(&INSERT, values).await.map(drop)
+}
+
+/// Takes up to `limit` tasks of a priority that are due, until the lease ends.
+pub async fn take(
+    tx: &mut Tx,
+    priority: Priority,
+    limit: i64,
+    now: Timestamp,
+    lease: &str,
+    until: Timestamp,
+) -> Result<Vec<Task>, StoreError> {
+    let values = values![priority.as_str(), micros(now), limit, lease, micros(until)];
+    let rows = tx.all(&TAKE, values).await?;
+    rows.iter().map(from_row).collect()
+}
+
+/// Moves the end of a lease; `false` when it is lost.
+pub async fn renew(
+    tx: &mut Tx,
+    id: &str,
+    lease: &str,
+    until: Timestamp,
+) -> Result<bool, StoreError> {
+    Ok(tx.execute(&RENEW, values![id, lease, micros(until)]).await? > 0)
+}
+
+/// Locks a task that is held by this lease: whether it was asked for again meanwhile; `None` when
+/// the lease is lost.
+pub async fn lock_held(tx: &mut Tx, id: &str, lease: &str) -> Result<Option<bool>, StoreError> {
+    tx.one(&HELD, values![id, lease]).await?.map(|row| row.get(0)).transpose()
+}
+
+/// Removes a task that is done.
+pub async fn delete(tx: &mut Tx, id: &str) -> Result<(), StoreError> {
+    tx.execute(&DELETE, values![id]).await.map(drop)
+}
+
+/// Begins a task anew.
+pub async fn restart(tx: &mut Tx, id: &str, due_at: Timestamp) -> Result<(), StoreError> {
+    tx.execute(&RESTART, values![id, micros(due_at)]).await.map(drop)
+}
+
+/// Gives back a task as if it had not been taken.
+pub async fn give_back(
+    tx: &mut Tx,
+    id: &str,
+    lease: &str,
+    due_at: Timestamp,
+) -> Result<(), StoreError> {
+    tx.execute(&GIVE_BACK, values![id, lease, micros(due_at)]).await.map(drop)
+}
+
+/// Gives back a task that failed, to be tried at `due_at`.
+pub async fn retry(
+    tx: &mut Tx,
+    id: &str,
+    due_at: Timestamp,
+    now: Timestamp,
+    reason: &str,
+) -> Result<(), StoreError> {
+    let values = values![id, micros(due_at), micros(now), reason];
+    tx.execute(&RETRY, values).await.map(drop)
+}
+
+/// Gives up a task.
+pub async fn bury(tx: &mut Tx, id: &str, now: Timestamp, reason: &str) -> Result<(), StoreError> {
+    tx.execute(&BURY, values![id, micros(now), reason]).await.map(drop)
+}
+
+/// Opens a dead task again; `false` when there is none, or an open one has its key.
+pub async fn revive(tx: &mut Tx, id: &str, now: Timestamp) -> Result<bool, StoreError> {
+    Ok(tx.execute(&REVIVE, values![id, micros(now)]).await? > 0)
+}
+
+/// Forgets a dead task; `false` when there is none.
+pub async fn discard(tx: &mut Tx, id: &str) -> Result<bool, StoreError> {
+    Ok(tx.execute(&DISCARD, values![id]).await? > 0)
+}
+
+/// Up to `limit` tasks in a state whose ids come after `after`, the oldest first.
+pub async fn list(
+    tx: &mut Tx,
+    state: State,
+    after: &str,
+    limit: i64,
+) -> Result<Vec<Task>, StoreError> {
+    let rows = tx.all(&LIST, values![state.as_str(), after, limit]).await?;
+    rows.iter().map(from_row).collect()
+}
