@@ -15,6 +15,7 @@ use tokio::task::JoinHandle;
 
 use crate::domain::clock::{Clock, Entropy};
 use crate::jobs::scheduler::{Scheduler, SchedulerOptions};
+use crate::jobs::worker::{self, Worker, WorkerOptions};
 use crate::services::limits::{self, LimitOptions, Limits};
 use crate::services::touches::{self, Touches};
 use crate::services::{Error, Rules, Site};
@@ -64,6 +65,8 @@ pub struct AppOptions {
     pub shutdown_grace: Duration,
     /// When jobs run.
     pub scheduler: SchedulerOptions,
+    /// How tasks are done; `None` where other processes do them.
+    pub worker: Option<WorkerOptions>,
     /// How much of what a client may do; `None` for no limits.
     pub limits: Option<LimitOptions>,
 }
@@ -109,6 +112,7 @@ pub struct Running {
     flushing: JoinHandle<()>,
     sharing: JoinHandle<()>,
     scheduler: Option<Scheduler>,
+    worker: Option<Worker>,
     pause: Duration,
     grace: Duration,
 }
@@ -218,6 +222,7 @@ pub async fn start(
     let flushing = tokio::spawn(flush_touches(site.clone(), stopped.clone()));
     let sharing = tokio::spawn(share_limits(site.clone(), stopped));
     let scheduler = Scheduler::start(&site, &options.scheduler).await;
+    let worker = options.worker.map(|options| Worker::start(&site, options, worker::handler()));
     tracing::info!(%address, engine = ?site.db.engine(), "listening");
     Ok(Running {
         address,
@@ -229,6 +234,7 @@ pub async fn start(
         flushing,
         sharing,
         scheduler,
+        worker,
         pause: options.shutdown_pause,
         grace: options.shutdown_grace,
     })
@@ -254,9 +260,17 @@ impl Running {
     pub async fn stop(self) {
         self.readiness.withdraw();
         let jobs = tokio::spawn(async move {
-            if let Some(scheduler) = self.scheduler {
-                scheduler.stop(self.grace).await;
-            }
+            let scheduler = async {
+                if let Some(scheduler) = self.scheduler {
+                    scheduler.stop(self.grace).await;
+                }
+            };
+            let worker = async {
+                if let Some(worker) = self.worker {
+                    worker.stop(self.grace).await;
+                }
+            };
+            tokio::join!(scheduler, worker);
         });
         tokio::time::sleep(self.pause.max(LAST_CONNECTIONS)).await;
         self.server.stop_graceful(self.grace);

@@ -11,10 +11,12 @@ mod logging;
 mod migrate;
 mod options;
 mod out;
+mod queue;
 mod reference;
 mod seed_data;
 mod serve;
 mod transfer;
+mod worker;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -74,6 +76,11 @@ enum Command {
     /// Run what the program otherwise does by itself, or show when it did
     #[command(subcommand)]
     Job(job::Command),
+    /// Do what is owed after changes, until told to stop
+    Worker(worker::Args),
+    /// Show what is owed; try again or forget what could not be done
+    #[command(subcommand)]
+    Queue(queue::Command),
     /// The original's name for `job decay-cycle`, and with --vacuum for `job vacuum-db` after it
     Decay(job::Decay),
     /// Fill a database with made-up events, to try the program with; whoever knows the seed knows
@@ -126,6 +133,8 @@ pub fn run() -> ExitCode {
         Command::Import(args) => code_of(runtime.block_on(import::run(&loaded, &args))),
         Command::Transfer(args) => code_of(runtime.block_on(transfer::run(&loaded, &args))),
         Command::Job(command) => code_of(runtime.block_on(job::run(&loaded, &command))),
+        Command::Worker(args) => exit_of(runtime.block_on(worker::run(&loaded, &args))),
+        Command::Queue(command) => code_of(runtime.block_on(queue::run(&loaded, &command))),
         Command::Decay(args) => code_of(runtime.block_on(job::decay(&loaded, &args))),
         Command::SeedData(args) => exit_of(runtime.block_on(seed_data::run(&loaded, &args))),
         Command::Config(args) => exit_of(config::show(&loaded, &args)),

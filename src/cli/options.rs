@@ -13,6 +13,7 @@ use crate::domain::limit::Quota;
 use crate::domain::stamp::StampKey;
 use crate::domain::token::Token;
 use crate::jobs::scheduler::SchedulerOptions;
+use crate::jobs::worker::WorkerOptions;
 use crate::services::instance;
 use crate::services::limits::LimitOptions;
 use crate::services::{Rules, Site};
@@ -32,13 +33,11 @@ pub(super) fn app(config: &Config) -> Result<AppOptions> {
             request_timeout: Duration::from_secs(server.request_timeout_seconds),
             max_body_bytes: server.max_body_bytes,
         },
-        opening: Opening {
-            patience: Duration::from_secs(config.database.start_timeout_seconds),
-            ..opening(config)
-        },
+        opening: patient(config),
         shutdown_pause: Duration::from_secs(server.shutdown_pause_seconds),
         shutdown_grace: Duration::from_secs(server.shutdown_grace_seconds),
         scheduler: scheduler(config),
+        worker: config.worker.enabled.then(|| worker(config)),
         limits: limits(config)?,
     })
 }
@@ -47,6 +46,11 @@ pub(super) fn app(config: &Config) -> Result<AppOptions> {
 pub(super) fn scheduler(config: &Config) -> SchedulerOptions {
     let scheduler = &config.scheduler;
     SchedulerOptions::new(scheduler.enabled, scheduler.decay_interval_hours, scheduler.vacuum_hours)
+}
+
+/// How tasks are done.
+pub(super) fn worker(config: &Config) -> WorkerOptions {
+    WorkerOptions::new(usize::try_from(config.worker.concurrency).unwrap_or(1))
 }
 
 /// How much of what a client may do.
@@ -69,8 +73,23 @@ fn limits(config: &Config) -> Result<Option<LimitOptions>> {
 
 /// The site without a server, for commands.
 pub(super) async fn site(config: &Config) -> Result<Site> {
+    open(config, opening(config)).await
+}
+
+/// The same, for a process that is there to stay: it waits for its database as `serve` does.
+pub(super) async fn patient_site(config: &Config) -> Result<Site> {
+    open(config, patient(config)).await
+}
+
+async fn open(config: &Config, opening: Opening) -> Result<Site> {
     let (clock, entropy) = (Clock::system(), Entropy::system());
-    Ok(crate::app::open(&store(config)?, opening(config), rules(config)?, clock, entropy).await?)
+    Ok(crate::app::open(&store(config)?, opening, rules(config)?, clock, entropy).await?)
+}
+
+/// Waits as long as it is configured to.
+fn patient(config: &Config) -> Opening {
+    let patience = Duration::from_secs(config.database.start_timeout_seconds);
+    Opening { patience, ..opening(config) }
 }
 
 /// A command does not wait for its database longer than for a connection.

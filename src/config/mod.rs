@@ -57,6 +57,8 @@ pub struct Config {
     pub fading: Fading,
     /// Jobs inside the process.
     pub scheduler: Scheduler,
+    /// Tasks inside the process.
+    pub worker: Worker,
     /// How much of what a client may do.
     pub rate_limit: RateLimit,
     /// What is logged.
@@ -239,6 +241,21 @@ impl Default for Scheduler {
     }
 }
 
+/// Tasks inside the process.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Worker {
+    /// Whether the web process does tasks.
+    pub enabled: bool,
+    /// Tasks at once, here and in `openrsvp worker`.
+    pub concurrency: u32,
+}
+
+impl Default for Worker {
+    fn default() -> Self {
+        Self { enabled: true, concurrency: 4 }
+    }
+}
+
 /// How much of what a client may do: so many at once, and so many an hour in the long run.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct RateLimit {
@@ -316,6 +333,7 @@ impl Config {
         if profile == Profile::Cluster {
             config.server.shutdown_pause_seconds = 5;
             config.scheduler.enabled = false;
+            config.worker.enabled = false;
             config.log.format = LogFormat::Json;
         }
         config

@@ -278,6 +278,7 @@ const BOUNDS: &[(&str, &str, [&str; 2], [&str; 2])] = &[
     ("fading", "delete_grace_days_after_end", ["0", "36500"], ["-1", "36501"]),
     ("scheduler", "decay_interval_hours", ["1", "168"], ["0", "169"]),
     ("scheduler", "vacuum_hours", ["1", "8760"], ["0", "8761"]),
+    ("worker", "concurrency", ["1", "64"], ["0", "65"]),
     (
         "log",
         "level",

@@ -28,6 +28,7 @@ impl Config {
         let scheduler = &self.scheduler;
         faults.outside(1..=168, scheduler.decay_interval_hours, "scheduler.decay_interval_hours");
         faults.outside(1..=8760, scheduler.vacuum_hours, "scheduler.vacuum_hours");
+        faults.outside(1..=64, self.worker.concurrency, "worker.concurrency");
         self.rate_limit.check(&mut faults);
         faults.unless(
             filter_holds(&self.log.level),

@@ -18,6 +18,16 @@ pub type Handler = Arc<dyn Fn(Site, Task) -> Handled + Send + Sync>;
 /// What a [`Handler`] gives back.
 pub type Handled = Pin<Box<dyn Future<Output = Result<(), Failure>> + Send>>;
 
+/// Does every kind of task that this version knows. The others are kept for a version that does:
+/// there may be two while a site is brought up to date.
+#[must_use]
+pub fn handler() -> Handler {
+    Arc::new(|_, task| {
+        let unknown = format!("this version does not know tasks of the kind {}", task.kind);
+        Box::pin(async { Err(Failure::Passing(unknown)) })
+    })
+}
+
 /// How often a worker says that it is still at a task: a lease survives two that are missed.
 const RENEW: Duration = Duration::from_secs(20);
 /// The pause after the database did not answer.
@@ -74,6 +84,9 @@ impl Worker {
     pub async fn stop(mut self, grace: Duration) {
         // A receiver that is gone has stopped already.
         let _ = self.stopping.send(true);
+        if self.working.is_finished() {
+            return;
+        }
         if tokio::time::timeout(grace, &mut self.working).await.is_ok() {
             return;
         }

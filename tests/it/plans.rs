@@ -87,6 +87,8 @@ const LISTS: &[(&str, &str, Walk)] = &[
     ("rsvps::LIST_UNFOLDED", "rsvps_unfolded", Whole(HOUSEKEEPING)),
     ("rsvps::TALLY", "rsvps_by_event", Part),
     ("rsvps::SEATED", "rsvps_by_", Part),
+    ("tasks::TAKE", "tasks_by_due", Part),
+    ("tasks::LIST", "tasks_by_state", Part),
 ];
 
 /// Every `SELECT` that finds one row by its key, and so needs no more than not to walk a table.
@@ -102,6 +104,7 @@ const ONES: &[&str] = &[
     "meta::GET",
     "rsvps::BY_TOKEN",
     "rsvps::BY_ID",
+    "tasks::HELD",
 ];
 
 /// What may sort, and why that is right.
@@ -187,6 +190,15 @@ seed!(FACTS, 2000, "INSERT INTO meta (key, value, updated_at) SELECT 'fact ' || 
 
 seed!(CLIENTS, 2000, "INSERT INTO limits (client, busy_until_at) SELECT 'client ' || i, i FROM n");
 
+seed!(
+    TASKS,
+    20000,
+    "INSERT INTO tasks (id, kind, payload, dedupe_key, priority, state, due_at, lease, again, attempts, created_at,
+        failed_at, reason)
+    SELECT 't' || i, 'test', '{}', 'key ' || i, CASE WHEN i % 10 = 0 THEN 'high' ELSE 'normal' END,
+        CASE WHEN i % 4 = 0 THEN 'dead' ELSE 'open' END, i, NULL, FALSE, 0, i, NULL, NULL FROM n"
+);
+
 /// A page of events as it is asked for: PostgreSQL plans with the values that come; not knowing
 /// them it takes a tenth of the table for a page, and joins that.
 fn first_page(query: &'static Query) -> &'static Query {
@@ -215,7 +227,7 @@ async fn plans(db: &Db) -> Plans {
 }
 
 async fn fill(db: &Db) {
-    for query in [&CHANNELS, &EVENTS, &RSVPS, &MESSAGES, &RUNS, &FACTS, &CLIENTS] {
+    for query in [&CHANNELS, &EVENTS, &RSVPS, &MESSAGES, &RUNS, &FACTS, &CLIENTS, &TASKS] {
         change(db, query).await;
     }
     db.analyze().await.unwrap();

@@ -11,7 +11,7 @@ use openrsvp::jobs::worker::{Handler, Worker, WorkerOptions};
 use openrsvp::services::tasks::{Dead, LEASE, enqueue, fail, finish, give_back, list, renew};
 use openrsvp::services::tasks::{settle, settle_all, take};
 use openrsvp::services::{Error, Site};
-use openrsvp::store::db::StoreError;
+use openrsvp::store::db::{Query, StoreError};
 use serde_json::json;
 
 use crate::support::rows::{number, query};

@@ -218,6 +218,7 @@ async fn start(
         shutdown_grace: Duration::from_secs(5),
         // Tests run jobs themselves, when they mean to.
         scheduler: SchedulerOptions::new(false, 1, 12),
+        worker: None,
         limits,
     };
     app::start(options, clock, entropy).await.expect("the program starts")
