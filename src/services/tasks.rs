@@ -82,12 +82,14 @@ pub async fn finish(site: &Site, task: &Task) -> Result<bool, Error> {
     site.db
         .write(move |tx| {
             Box::pin(async move {
-                match tasks::lock_held(tx, &id, &lease).await? {
-                    None => return Ok(false),
-                    Some(true) => tasks::restart(tx, &id, now).await?,
-                    Some(false) => tasks::delete(tx, &id).await?,
+                if tasks::finish(tx, &id, &lease).await? {
+                    return Ok(true);
                 }
-                Ok(true)
+                let is_held = tasks::lock_held(tx, &id, &lease).await?.is_some();
+                if is_held {
+                    tasks::restart(tx, &id, now).await?;
+                }
+                Ok(is_held)
             })
         })
         .await

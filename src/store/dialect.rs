@@ -57,8 +57,9 @@ pub const fn text(bytes: &[u8]) -> &str {
 /// `FOR UPDATE` on PostgreSQL, and nothing on SQLite, whose transactions for writing come one
 /// after another. The text may be any constant expression that `concat!` takes.
 ///
-/// `take (pick) change` is for rows that several processes share out: the rows that `pick` finds
-/// and nobody else holds are `picked`, locked, and `change` does something to them.
+/// `take (pick) change WHERE and` is for rows that several processes share out: `change` is done to
+/// the rows whose ids `pick` finds, that nobody else holds, and for which `and` still is true. On
+/// PostgreSQL their ids are made a list first: however many it expects, it looks up each.
 macro_rules! queries {
     (@next [$($done:ident)*]) => {
         /// Every statement of this module.
@@ -72,12 +73,17 @@ macro_rules! queries {
         $crate::store::queries!(@one $name, $sql, $sql);
         $crate::store::queries!(@next [$($done)* $name] $($rest)*);
     };
-    (@next [$($done:ident)*] $name:ident = take ($picked:expr) $rest_of:expr; $($rest:tt)*) => {
+    (@next [$($done:ident)*] $name:ident = take ($pick:expr) $change:literal WHERE $and:expr;
+        $($rest:tt)*) => {
         $crate::store::queries!(
             @one $name,
-            concat!("WITH picked AS MATERIALIZED (", $picked, ") ", $rest_of),
             concat!(
-                "WITH picked AS MATERIALIZED (", $picked, " FOR UPDATE SKIP LOCKED) ", $rest_of
+                "WITH p AS MATERIALIZED (", $pick, ") ", $change, " WHERE id IN (SELECT id FROM p)",
+                " AND ", $and
+            ),
+            concat!(
+                "WITH p AS MATERIALIZED (", $pick, " FOR UPDATE SKIP LOCKED) ", $change,
+                " WHERE id = ANY (ARRAY(SELECT id FROM p)) AND ", $and
             )
         );
         $crate::store::queries!(@next [$($done)* $name] $($rest)*);

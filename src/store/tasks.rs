@@ -26,12 +26,11 @@ queries! {
         DO UPDATE SET again = tasks.lease IS NOT NULL";
     TAKE = take ("SELECT id FROM tasks WHERE state = 'open' AND priority = $1 AND due_at <= $2
             ORDER BY due_at, id LIMIT $3")
-        concat!("UPDATE tasks SET lease = $4, due_at = $5, attempts = attempts + 1, again = FALSE
-        WHERE id IN (SELECT id FROM picked) AND state = 'open' AND due_at <= $2
-        RETURNING ", columns!());
+        "UPDATE tasks SET lease = $4, due_at = $5, attempts = attempts + 1, again = FALSE"
+        WHERE concat!("state = 'open' AND due_at <= $2 RETURNING ", columns!());
     RENEW = "UPDATE tasks SET due_at = $3 WHERE id = $1 AND lease = $2 AND state = 'open'";
     HELD = lock "SELECT again FROM tasks WHERE id = $1 AND lease = $2 AND state = 'open'";
-    DELETE = "DELETE FROM tasks WHERE id = $1";
+    FINISH = "DELETE FROM tasks WHERE id = $1 AND lease = $2 AND state = 'open' AND NOT again";
     RESTART = "UPDATE tasks SET lease = NULL, again = FALSE, attempts = 0, due_at = $2
         WHERE id = $1";
     GIVE_BACK = "UPDATE tasks SET lease = NULL, again = FALSE, attempts = attempts - 1, due_at = $3
@@ -113,9 +112,9 @@ pub async fn lock_held(tx: &mut Tx, id: &str, lease: &str) -> Result<Option<bool
     tx.one(&HELD, values![id, lease]).await?.map(|row| row.get(0)).transpose()
 }
 
-/// Removes a task that is done.
-pub async fn delete(tx: &mut Tx, id: &str) -> Result<(), StoreError> {
-    tx.execute(&DELETE, values![id]).await.map(drop)
+/// Removes a task that is done; `false` when the lease is lost, or it was asked for again.
+pub async fn finish(tx: &mut Tx, id: &str, lease: &str) -> Result<bool, StoreError> {
+    Ok(tx.execute(&FINISH, values![id, lease]).await? > 0)
 }
 
 /// Begins a task anew.

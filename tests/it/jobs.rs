@@ -242,7 +242,7 @@ fn outcome(asked: Asked) -> Option<Outcome> {
 }
 
 /// The program beside the one of the test, on the same database.
-fn command(app: &TestApp, arguments: &[&str]) -> Output {
+pub fn command(app: &TestApp, arguments: &[&str]) -> Output {
     let dir = tempfile::tempdir().unwrap();
     let mut command = openrsvp(dir.path());
     match app.options() {
@@ -252,11 +252,11 @@ fn command(app: &TestApp, arguments: &[&str]) -> Output {
     command.args(arguments).output().unwrap()
 }
 
-fn text(bytes: &[u8]) -> String {
+pub fn text(bytes: &[u8]) -> String {
     String::from_utf8(bytes.to_vec()).unwrap()
 }
 
-fn json_of(output: &Output) -> Value {
+pub fn json_of(output: &Output) -> Value {
     serde_json::from_slice(&output.stdout).unwrap_or_else(|_| panic!("{output:?}"))
 }
 

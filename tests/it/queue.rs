@@ -14,10 +14,20 @@ use openrsvp::services::{Error, Site};
 use openrsvp::store::db::{Query, StoreError};
 use serde_json::json;
 
-use crate::support::rows::{number, query};
+use crate::jobs::{command, json_of, text};
+use crate::support::rows::{change, number, query};
 use crate::support::{TestApp, on_both};
 
 query!(OPEN, "SELECT CAST(COUNT(*) AS BIGINT) FROM tasks WHERE state = 'open'");
+
+static MANY: Query = Query {
+    name: "many",
+    sqlite: "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 20000)
+        INSERT INTO tasks SELECT 't' || i, 'test', '{}', 'key ' || i, 'normal', 'open', i, NULL, 0, 0, i, NULL, NULL
+        FROM n",
+    postgres: "INSERT INTO tasks SELECT 't' || i, 'test', '{}', 'key ' || i, 'normal', 'open', i, NULL, FALSE, 0, i,
+        NULL, NULL FROM generate_series(1, 20000) i",
+};
 
 fn site(app: &TestApp) -> &Site {
     &app.running().site
@@ -187,7 +197,7 @@ on_both! {
         const TASKS: usize = 20_000;
         let (site, beside) = (site(app), app.beside(None).await);
         let done = Arc::new(Mutex::new(BTreeMap::new()));
-        add(site, (0..TASKS).map(|i| named(&i.to_string())).collect()).await;
+        change(&site.db, &MANY).await;
         let mut workers: Vec<_> = (0..8)
             .map(|i| if i % 2 == 0 { site } else { &beside.site })
             .map(|site| Worker::start(site, until_empty(16), counting(&done)))
@@ -247,5 +257,35 @@ on_both! {
         assert_eq!(names(&left), ["long", "third"]);
         assert!(left.iter().all(|task| task.lease.is_none() && task.attempts == 0));
         assert_eq!(take(site, 9).await.unwrap().len(), 2, "at once, without waiting for a lease");
+    }
+
+    async fn the_command_line_works_and_settles(app: &TestApp) {
+        let site = site(app);
+        add(site, vec![named("one"), named("two"), named("three")]).await;
+        let worked = command(app, &["worker", "--drain"]);
+        assert!(worked.status.success(), "{worked:?}");
+        // Kinds of a later version are kept for it.
+        let shown = command(app, &["queue", "list", "--state", "open", "--json"]);
+        let open = json_of(&shown);
+        assert_eq!((open.as_array().unwrap().len(), &open[0]["attempts"]), (3, &json!(1)));
+        assert!(open[0]["reason"].as_str().unwrap().contains("does not know tasks of the kind test"));
+        assert!(!text(&shown.stdout).contains("three"), "what people wrote stays inside");
+        assert_eq!(text(&command(app, &["queue", "list"]).stdout), "Everything could be done so far.\n");
+
+        app.clock.set("2100-01-01T00:00:00Z".parse().unwrap());
+        let taken = take(site, 9).await.unwrap();
+        for task in &taken {
+            fail(site, task, &Failure::Final("never".to_owned())).await.unwrap();
+        }
+        let listed = text(&command(app, &["queue", "list"]).stdout);
+        assert_eq!(listed.matches("given up after 2 attempts; never").count(), 3, "{listed}");
+        let retried = command(app, &["queue", "retry", &taken[0].id, "--json"]);
+        assert_eq!(json_of(&retried), json!({ "retried": 1 }));
+        let again = command(app, &["queue", "retry", &taken[0].id]);
+        assert_eq!(again.status.code(), Some(1), "{again:?}");
+        assert_eq!(text(&command(app, &["queue", "discard", "--all"]).stdout), "discarded: 2\n");
+        assert_eq!(command(app, &["queue", "retry"]).status.code(), Some(2), "which?");
+        assert_eq!(command(app, &["queue", "discard", "x", "--all"]).status.code(), Some(2));
+        assert_eq!(number(&site.db, &OPEN).await, 1);
     }
 }

@@ -99,7 +99,8 @@ async fn both_engines_have_the_same_columns_and_indexes() {
     let rows = statement.query_map([], |row| row.get::<_, String>(0)).unwrap();
     let mut sqlite_indexes: Vec<_> = rows.map(|row| without_names(&row.unwrap())).collect();
     let sql = "SELECT pg_get_indexdef(i.indexrelid) FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid
-        JOIN pg_namespace n ON n.oid = c.relnamespace WHERE n.nspname = 'public' AND NOT i.indisunique";
+        JOIN pg_namespace n ON n.oid = c.relnamespace WHERE n.nspname = 'public'
+            AND (NOT i.indisunique OR i.indpred IS NOT NULL)";
     let rows = sqlx::query(sql).fetch_all(&mut postgres).await.unwrap();
     let mut postgres_indexes: Vec<_> = rows.iter().map(|row| without_names(row.get(0))).collect();
     sqlite_indexes.sort();
