@@ -32,6 +32,8 @@ pub fn handler() -> Handler {
 const RENEW: Duration = Duration::from_secs(20);
 /// The pause after the database did not answer.
 const PAUSE: Duration = Duration::from_secs(1);
+/// How long a full worker waits for more room once it has some.
+const MOMENT: Duration = Duration::from_millis(5);
 /// How often the end of a task is written, before its lease is left to run out.
 const TRIES: u32 = 5;
 
@@ -126,11 +128,7 @@ impl Crew {
                 running.spawn(self.clone().one(task));
             }
             if !is_all {
-                // Whoever ends first makes room for the next.
-                tokio::select! {
-                    _ = running.join_next() => {}
-                    () = self.stop.told() => {}
-                }
+                self.make_room(&mut running).await;
             } else if self.options.ends && running.is_empty() {
                 return;
             } else {
@@ -139,6 +137,24 @@ impl Crew {
             while running.try_join_next().is_some() {}
         }
         while running.join_next().await.is_some() {}
+    }
+
+    /// Waits until one task has ended, and a moment longer for others: one look for many tasks
+    /// costs the database as much as one look for one.
+    async fn make_room(&self, running: &mut JoinSet<()>) {
+        tokio::select! {
+            _ = running.join_next() => {}
+            () = self.stop.told() => return,
+        }
+        let moment = tokio::time::sleep(MOMENT);
+        tokio::pin!(moment);
+        while running.len() * 4 > self.options.concurrency {
+            tokio::select! {
+                _ = running.join_next() => {}
+                () = self.stop.told() => return,
+                () = &mut moment => return,
+            }
+        }
     }
 
     /// Waits a while; not longer than until one ends, where the worker is to end with the last.
