@@ -10,9 +10,10 @@ use salvo::http::header::{
     AUTHORIZATION, CACHE_CONTROL, CONNECTION, CONTENT_SECURITY_POLICY, HeaderMap, HeaderName,
     HeaderValue, ORIGIN, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS,
 };
-use salvo::http::{Method, StatusCode};
+use salvo::http::{Method, ReqBody, StatusCode};
 use salvo::{Depot, FlowCtrl, Handler, Request, Response, async_trait};
 
+use super::body::Lingering;
 use super::client::ClientInfo;
 use super::error::Problem;
 use super::ops::Readiness;
@@ -59,7 +60,7 @@ impl Handler for Around {
             self.options.base_url.as_deref(),
         );
         let request_id = self.request_id(request, &client);
-        request.limit_body(self.options.max_body_bytes);
+        limit_body(request, self.options.max_body_bytes);
         let cross_site = is_cross_site_form(request, &client);
         depot.insert_typed(client);
 
@@ -112,6 +113,16 @@ impl Around {
             str::to_owned,
         )
     }
+}
+
+/// Refuses what is too large, and lets whoever sends it read why.
+fn limit_body(request: &mut Request, limit: usize) {
+    let body = request.take_body();
+    if !body.is_none() {
+        let inner = Box::pin(Lingering::new(body, limit));
+        request.replace_body(ReqBody::Boxed { inner, fuse_config: None });
+    }
+    request.limit_body(limit);
 }
 
 /// True for a form that a page of another site sends: without cookies it could do nothing that

@@ -3,6 +3,7 @@
 pub mod api;
 pub mod around;
 pub mod assets;
+mod body;
 pub mod client;
 pub mod error;
 mod limits;

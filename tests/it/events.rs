@@ -1,7 +1,11 @@
 //! Making, reading, editing and deleting events through the API.
 
+use std::time::Duration;
+
 use reqwest::{Method, StatusCode};
 use serde_json::json;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
 
 use crate::support::{INSTANCE_TOKEN, on_both};
 
@@ -215,6 +219,23 @@ on_both! {
         let body = json!({ "title": "x".repeat(300_000), "start_time": "2026-06-13" });
         let answer = app.post("/api/v1/events", "", body).await;
         assert_eq!(answer.status, StatusCode::PAYLOAD_TOO_LARGE, "{}", answer.text);
+    }
+
+    async fn whoever_sends_too_much_reads_why(app: &TestApp) {
+        let address = app.base.strip_prefix("http://").expect("plain");
+        let mut stream = TcpStream::connect(address).await.expect("connected");
+        let head = "POST /api/v1/events HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n\
+                    Content-Length: 600000\r\n\r\n";
+        stream.write_all(head.as_bytes()).await.expect("sent");
+        // Slowly, so that the limit is passed long before the end.
+        for _ in 0..6 {
+            stream.write_all(&[b'x'; 100_000]).await.expect("the connection stands");
+            tokio::time::sleep(Duration::from_millis(40)).await;
+        }
+        let mut answer = vec![0; 4096];
+        let read = stream.read(&mut answer).await.expect("an answer");
+        let answer = String::from_utf8_lossy(&answer[..read]);
+        assert!(answer.starts_with("HTTP/1.1 413 "), "{answer}");
     }
 
     async fn the_api_describes_itself(app: &TestApp) {
