@@ -16,7 +16,9 @@ use tokio::task::JoinHandle;
 use crate::domain::clock::{Clock, Entropy};
 use crate::jobs::scheduler::{Scheduler, SchedulerOptions};
 use crate::jobs::worker::{self, Worker, WorkerOptions};
+use crate::outbound::webhooks::Sender;
 use crate::services::limits::{self, LimitOptions, Limits};
+use crate::services::tasks::Bell;
 use crate::services::touches::{self, Touches};
 use crate::services::{Error, Rules, Site};
 use crate::services::{fading, folding};
@@ -130,9 +132,11 @@ pub async fn open(
         db,
         clock,
         entropy,
-        rules: Arc::new(rules),
         touches: Touches::default(),
         limits: Limits::default(),
+        bell: Bell::default(),
+        webhooks: rules.webhooks.clone().map(Sender::new),
+        rules: Arc::new(rules),
     };
     fading::settle(&site).await?;
     folding::settle(&site).await?;

@@ -69,6 +69,7 @@ async fn open(engine: &Engine) -> Site {
         admin_rows_per_page: 25,
         max_companions: 5,
         instance_token: hash("none"),
+        webhooks: None,
     };
     let opening = openrsvp::app::Opening { patience: Duration::ZERO, migrates: true };
     let store = engine.store();

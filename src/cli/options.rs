@@ -12,8 +12,10 @@ use crate::domain::decay::Fading;
 use crate::domain::limit::Quota;
 use crate::domain::stamp::StampKey;
 use crate::domain::token::Token;
+use crate::domain::webhook::Reach;
 use crate::jobs::scheduler::SchedulerOptions;
 use crate::jobs::worker::WorkerOptions;
+use crate::outbound::webhooks::WebhookOptions;
 use crate::services::instance;
 use crate::services::limits::LimitOptions;
 use crate::services::{Rules, Site};
@@ -151,6 +153,10 @@ fn rules(config: &Config) -> Result<Rules> {
         admin_rows_per_page: events.admin_events_per_page,
         max_companions: events.max_companions,
         instance_token: instance_token(config)?.hash(),
+        webhooks: config.webhooks.enabled.then(|| WebhookOptions {
+            reach: Reach { named: config.webhooks.networks().unwrap_or_default() },
+            timeout: Duration::from_secs(config.webhooks.timeout_seconds),
+        }),
     })
 }
 

@@ -59,6 +59,8 @@ pub struct Config {
     pub scheduler: Scheduler,
     /// Tasks inside the process.
     pub worker: Worker,
+    /// What hosts have sent to other programs.
+    pub webhooks: Webhooks,
     /// How much of what a client may do.
     pub rate_limit: RateLimit,
     /// What is logged.
@@ -256,6 +258,31 @@ impl Default for Worker {
     }
 }
 
+/// What hosts have sent to other programs.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Webhooks {
+    /// Whether hosts can have new answers sent.
+    pub enabled: bool,
+    /// Networks beside the internet that may be sent to, as `192.168.7.0/24`.
+    pub allow_networks: Vec<String>,
+    /// How long a receiver may take to answer.
+    pub timeout_seconds: u64,
+}
+
+impl Webhooks {
+    /// The allowed networks; `None` when one is not a network.
+    #[must_use]
+    pub fn networks(&self) -> Option<Vec<IpNet>> {
+        networks(&self.allow_networks)
+    }
+}
+
+impl Default for Webhooks {
+    fn default() -> Self {
+        Self { enabled: true, allow_networks: Vec::new(), timeout_seconds: 10 }
+    }
+}
+
 /// How much of what a client may do: so many at once, and so many an hour in the long run.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct RateLimit {
@@ -344,11 +371,16 @@ impl Server {
     /// The trusted proxies as networks; `None` when one is not a network.
     #[must_use]
     pub fn networks(&self) -> Option<Vec<IpNet>> {
-        let network = |text: &String| {
-            text.parse::<IpNet>()
-                .ok()
-                .or_else(|| text.parse().ok().map(|ip: std::net::IpAddr| IpNet::from(ip)))
-        };
-        self.trusted_proxies.iter().map(network).collect()
+        networks(&self.trusted_proxies)
     }
+}
+
+/// Networks and single addresses as networks; `None` when one is neither.
+fn networks(texts: &[String]) -> Option<Vec<IpNet>> {
+    let network = |text: &String| {
+        text.parse::<IpNet>()
+            .ok()
+            .or_else(|| text.parse().ok().map(|ip: std::net::IpAddr| IpNet::from(ip)))
+    };
+    texts.iter().map(network).collect()
 }

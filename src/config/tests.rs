@@ -279,6 +279,13 @@ const BOUNDS: &[(&str, &str, [&str; 2], [&str; 2])] = &[
     ("scheduler", "decay_interval_hours", ["1", "168"], ["0", "169"]),
     ("scheduler", "vacuum_hours", ["1", "8760"], ["0", "8761"]),
     ("worker", "concurrency", ["1", "64"], ["0", "65"]),
+    ("webhooks", "timeout_seconds", ["1", "30"], ["0", "31"]),
+    (
+        "webhooks",
+        "allow_networks",
+        ["[]", "[\"fd00::7\", \"192.168.7.0/24\"]"],
+        ["[\"home\"]", "[\"10.0.0.0/33\"]"],
+    ),
     (
         "log",
         "level",

@@ -29,6 +29,12 @@ impl Config {
         faults.outside(1..=168, scheduler.decay_interval_hours, "scheduler.decay_interval_hours");
         faults.outside(1..=8760, scheduler.vacuum_hours, "scheduler.vacuum_hours");
         faults.outside(1..=64, self.worker.concurrency, "worker.concurrency");
+        faults.unless(
+            self.webhooks.networks().is_some(),
+            "webhooks.allow_networks",
+            "networks such as [\"192.168.7.0/24\", \"fd00::7\"]",
+        );
+        faults.outside(1..=30, self.webhooks.timeout_seconds, "webhooks.timeout_seconds");
         self.rate_limit.check(&mut faults);
         faults.unless(
             filter_holds(&self.log.level),

@@ -11,7 +11,7 @@ use tokio::task::{JoinHandle, JoinSet};
 
 use super::{Cancel, apart};
 use crate::domain::task::{Failure, Next, Task};
-use crate::services::{Error, Site, tasks};
+use crate::services::{Error, Site, tasks, webhooks};
 
 /// What does a task: it must be safe to repeat.
 pub type Handler = Arc<dyn Fn(Site, Task) -> Handled + Send + Sync>;
@@ -22,9 +22,15 @@ pub type Handled = Pin<Box<dyn Future<Output = Result<(), Failure>> + Send>>;
 /// there may be two while a site is brought up to date.
 #[must_use]
 pub fn handler() -> Handler {
-    Arc::new(|_, task| {
-        let unknown = format!("this version does not know tasks of the kind {}", task.kind);
-        Box::pin(async { Err(Failure::Passing(unknown)) })
+    Arc::new(|site, task| {
+        Box::pin(async move {
+            match task.kind.as_str() {
+                webhooks::DELIVER => webhooks::deliver(&site, &task).await,
+                kind => Err(Failure::Passing(format!(
+                    "this version does not know tasks of the kind {kind}"
+                ))),
+            }
+        })
     })
 }
 
@@ -161,6 +167,7 @@ impl Crew {
     async fn rest(&self, pause: Duration, running: &mut JoinSet<()>) {
         tokio::select! {
             () = tokio::time::sleep(pause) => {}
+            () = self.site.bell.rung() => {}
             () = self.stop.told() => {}
             Some(_) = running.join_next(), if self.options.ends => {}
         }

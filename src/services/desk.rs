@@ -3,7 +3,7 @@
 
 use super::access;
 use super::guests::GuestCard;
-use super::{Error, Site, pages};
+use super::{Error, Site, pages, webhooks};
 use crate::domain::event::{EventSummary, Viewer};
 use crate::domain::message::Message;
 use crate::domain::rsvp::{Approval, Reply, Rsvp, Tally};
@@ -107,6 +107,8 @@ pub struct Desk {
     pub page: i64,
     /// Announcements and notes about the event, newest first.
     pub messages: Vec<Message>,
+    /// Where new answers are sent; `None` where webhooks are switched off.
+    pub webhooks: Option<Vec<webhooks::Sent>>,
     /// Who looks.
     pub viewer: Viewer,
 }
@@ -119,7 +121,7 @@ pub async fn view(
     sight: &Sight,
     per_page: i64,
 ) -> Result<Desk, Error> {
-    let sight = sight.clone();
+    let (sight, has_webhooks) = (sight.clone(), site.webhooks.is_some());
     read(site, event_id, token, move |tx, event_id, mut desk| {
         Box::pin(async move {
             let pattern = pattern(&sight.query);
@@ -132,6 +134,9 @@ pub async fn view(
             desk.guests = cards(tx, found, &sight.whole).await?;
             (desk.total, desk.page) = (total, page);
             desk.messages = messages::list_of_event(tx, &event_id).await?;
+            if has_webhooks {
+                desk.webhooks = Some(webhooks::list(tx, &event_id).await?);
+            }
             Ok(desk)
         })
     })
@@ -185,6 +190,7 @@ where
                     total: 0,
                     page: 1,
                     messages: Vec::new(),
+                    webhooks: None,
                     viewer,
                 };
                 step(tx, event_id, desk).await

@@ -64,6 +64,8 @@ pub enum Noun {
     Rsvp,
     /// A channel.
     Channel,
+    /// A webhook, or something that it sent.
+    Webhook,
 }
 
 impl fmt::Display for Noun {
@@ -72,6 +74,7 @@ impl fmt::Display for Noun {
             Self::Event => "Event",
             Self::Rsvp => "RSVP",
             Self::Channel => "Channel",
+            Self::Webhook => "Webhook",
         })
     }
 }
@@ -111,6 +114,8 @@ pub enum Field {
     Content,
     /// Reason of a decision.
     Reason,
+    /// Address of a webhook.
+    Url,
     /// The form as it was sent, not one of its fields.
     Whole,
 }

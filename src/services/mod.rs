@@ -22,6 +22,7 @@ pub mod status;
 pub mod tasks;
 pub mod touches;
 pub mod transfer;
+pub mod webhooks;
 
 use std::sync::Arc;
 
@@ -30,6 +31,7 @@ pub use error::{Error, Field, FieldError};
 use crate::domain::clock::{Clock, Entropy};
 use crate::domain::decay::Fading;
 use crate::domain::token::TokenHash;
+use crate::outbound::webhooks::{Sender, WebhookOptions};
 use crate::store::db::Db;
 
 /// What every use case needs: the database, the clock, randomness, and the site's rules.
@@ -47,6 +49,10 @@ pub struct Site {
     pub touches: touches::Touches,
     /// How much of what a client may do.
     pub limits: limits::Limits,
+    /// Wakes this process's worker.
+    pub bell: tasks::Bell,
+    /// Sends webhooks; `None` where they are switched off.
+    pub webhooks: Option<Sender>,
 }
 
 /// The site's rules, from the configuration.
@@ -66,4 +72,6 @@ pub struct Rules {
     pub max_companions: i64,
     /// SHA-256 of the instance owner's token.
     pub instance_token: TokenHash,
+    /// How webhooks are sent; `None` where they are switched off.
+    pub webhooks: Option<WebhookOptions>,
 }

@@ -4,7 +4,7 @@ use super::access;
 use super::error::Noun;
 use super::messages::{self as notes, NewMessage};
 use super::touches::BOOST_ANSWER;
-use super::{Error, Field, FieldError, Site};
+use super::{Error, Field, FieldError, Site, webhooks};
 use crate::domain::capacity;
 use crate::domain::event::{Event, EventSummary};
 use crate::domain::id;
@@ -111,7 +111,7 @@ pub async fn submit(
     let (event_id, site_in) = (event_id.to_owned(), site.clone());
     let token = Token::generate(&site.entropy);
     let token_hash = token.hash();
-    let rsvp = site
+    let (rsvp, is_watched) = site
         .db
         .write(move |tx| {
             Box::pin(async move {
@@ -134,15 +134,21 @@ pub async fn submit(
                     modified_at: now,
                 };
                 let forced = admit(tx, &site_in, &event, &rsvp, entry).await?;
-                rsvps::insert(tx, &rsvp).await?;
+                let is_watched = rsvps::insert_watched(tx, &rsvp).await?;
                 record_new(tx, &site_in, &rsvp, note).await?;
                 if let Some(seated) = forced {
                     record_forced(tx, &site_in, &event, &rsvp, seated).await?;
                 }
-                Ok::<_, Error>(rsvp)
+                if is_watched {
+                    webhooks::announce(tx, &site_in, &rsvp).await?;
+                }
+                Ok::<_, Error>((rsvp, is_watched))
             })
         })
         .await?;
+    if is_watched {
+        site.bell.ring();
+    }
     site.touches.event(&rsvp.event_id, BOOST_ANSWER);
     Ok(Submitted { rsvp, token })
 }

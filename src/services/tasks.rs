@@ -1,9 +1,11 @@
 //! Work that is owed: asked for in the transaction of a change, taken by one worker at a time, and
 //! tried again until it is done or given up.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
+use tokio::sync::Notify;
 
 use super::{Error, Site};
 use crate::domain::clock::Entropy;
@@ -17,6 +19,23 @@ use crate::store::tasks;
 pub const LEASE: Duration = Duration::from_secs(60);
 /// Rows of a long list that are changed in one transaction.
 const BATCH: i64 = 200;
+
+/// Wakes the worker of this process for what was asked for a moment ago; the other processes see it
+/// when they look.
+#[derive(Debug, Clone, Default)]
+pub struct Bell(Arc<Notify>);
+
+impl Bell {
+    /// Call it once the change is kept. It is heard by whoever listens now, or else next.
+    pub fn ring(&self) {
+        self.0.notify_one();
+    }
+
+    /// Waits until it rings.
+    pub async fn rung(&self) {
+        self.0.notified().await;
+    }
+}
 
 /// Asks for a task, as a part of the transaction: it is owed exactly if the change is kept.
 pub async fn enqueue(

@@ -39,7 +39,7 @@ macro_rules! migrations {
 }
 
 /// Every migration, in order.
-pub const ALL: &[Migration] = migrations![1 "0001_ground", 2 "0002_jobs", 3 "0003_search", 4 "0004_guests", 5 "0005_lists", 6 "0006_limits", 7 "0007_event_search", 8 "0008_tasks"];
+pub const ALL: &[Migration] = migrations![1 "0001_ground", 2 "0002_jobs", 3 "0003_search", 4 "0004_guests", 5 "0005_lists", 6 "0006_limits", 7 "0007_event_search", 8 "0008_tasks", 9 "0009_webhooks"];
 
 /// The newest version that this program knows.
 pub fn known() -> i64 {

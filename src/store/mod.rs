@@ -24,6 +24,7 @@ pub mod tasks;
 pub mod transfer;
 pub mod vacuum;
 pub mod value;
+pub mod webhooks;
 
 pub use decode::Place;
 
@@ -41,6 +42,7 @@ pub fn statements() -> impl Iterator<Item = &'static db::Query> {
         meta::QUERIES,
         rsvps::QUERIES,
         tasks::QUERIES,
+        webhooks::QUERIES,
     ]
     .into_iter()
     .flatten()

@@ -1,6 +1,6 @@
 //! Answers.
 
-use super::db::{Row, StoreError, Tx};
+use super::db::{Row, StoreError, Tx, Value};
 use super::decode::{Reader, micros};
 use super::events::Slice;
 use super::{queries, values};
@@ -19,6 +19,10 @@ queries! {
     INSERT = concat!("INSERT INTO rsvps (", columns!(), ", folded_name)
         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)
         ON CONFLICT DO NOTHING");
+    // One statement, for a webhook is rare and an answer is not.
+    INSERT_WATCHED = concat!("INSERT INTO rsvps (", columns!(), ", folded_name)
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)
+        RETURNING EXISTS (SELECT 1 FROM webhooks WHERE event_id = $2 AND paused_at IS NULL)");
     UPDATE = "UPDATE rsvps SET name = $2, pronouns = $3, reply = $4, approval = $5,
             companions = $6, is_private = $7, modified_at = $8, token = $9, folded_name = $10
         WHERE id = $1";
@@ -83,7 +87,16 @@ fn from_row(row: &Row) -> Result<Rsvp, StoreError> {
 
 /// Adds an answer; `false` when its id or token is there already.
 pub async fn insert(tx: &mut Tx, rsvp: &Rsvp) -> Result<bool, StoreError> {
-    let values = values![
+    Ok(tx.execute(&INSERT, values_of(rsvp)).await? == 1)
+}
+
+/// Adds a new answer, and tells whether a webhook is to hear of it.
+pub async fn insert_watched(tx: &mut Tx, rsvp: &Rsvp) -> Result<bool, StoreError> {
+    tx.one(&INSERT_WATCHED, values_of(rsvp)).await?.map_or(Ok(false), |row| row.get(0))
+}
+
+fn values_of(rsvp: &Rsvp) -> Vec<Value> {
+    values![
         rsvp.id.as_str(),
         rsvp.event_id.as_str(),
         rsvp.token.0.to_vec(),
@@ -96,8 +109,7 @@ pub async fn insert(tx: &mut Tx, rsvp: &Rsvp) -> Result<bool, StoreError> {
         micros(rsvp.created_at),
         micros(rsvp.modified_at),
         fold(&rsvp.name),
-    ];
-    Ok(tx.execute(&INSERT, values).await? == 1)
+    ]
 }
 
 /// Writes everything of an answer that can change, its token included; `false` when it is gone.

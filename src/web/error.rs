@@ -292,6 +292,7 @@ impl From<Error> for Problem {
                     Noun::Event => "There is no event at this link. It may have been deleted.",
                     Noun::Rsvp => "There is no answer at this link. It may have been taken back.",
                     Noun::Channel => "There is no channel at this link.",
+                    Noun::Webhook => "It is not there any more. Go back to the event’s page.",
                 }),
             Error::MissingToken => Self::new(StatusCode::UNAUTHORIZED, "Missing bearer token")
                 .for_people("Open this with the whole link that you were given."),
@@ -359,6 +360,7 @@ pub fn v1_name(field: Field) -> &'static str {
         Field::Companions => "guest_count",
         Field::Content => "content",
         Field::Reason => "reason",
+        Field::Url => "url",
         Field::Whole => "send",
     }
 }

@@ -80,7 +80,7 @@ fn compression() -> Compression {
 }
 
 fn page_routes() -> Router {
-    use pages::{answers, events, guests, kept, lists, organizer, owner, status};
+    use pages::{answers, events, guests, kept, lists, organizer, owner, status, webhooks};
     let own = "e/{event_id}/rsvp/{token}";
     let host = "e/{event_id}/admin/{token}";
     let below = |base: &str, path: &str| format!("{base}/{path}");
@@ -111,6 +111,12 @@ fn page_routes() -> Router {
         .push(at(&below(host, "delete")).post(organizer::delete_event).done())
         .push(at(&below(host, "link")).post(organizer::reissue_link).done())
         .push(at(&below(host, "messages")).post(organizer::create_message).done())
+        .push(at(&below(host, "webhooks")).post(webhooks::add_webhook).done())
+        .push(
+            at(&below(host, "webhooks/{webhook_id}/{action}"))
+                .post(webhooks::act_on_webhook)
+                .done(),
+        )
         .push(at(&below(host, "rsvp/{rsvp_id}/{action}")).post(guests::act_on_guest).done())
         .push(at("channels/discover").get(lists::show_channels).limit(Action::Search).done())
         .push(at("channel/{slug}").get(lists::show_channel).done())

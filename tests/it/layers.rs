@@ -4,12 +4,14 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// From the top down; a layer may use those below it.
-const LAYERS: [&str; 8] = ["cli", "app", "web", "jobs", "services", "store", "config", "domain"];
+const LAYERS: [&str; 9] =
+    ["cli", "app", "web", "jobs", "services", "outbound", "store", "config", "domain"];
 
 /// Names that may stand only below these paths.
-const OWNERS: [(&str, &[&str]); 6] = [
+const OWNERS: [(&str, &[&str]); 7] = [
     ("sqlx::", &["src/store"]),
     ("rusqlite::", &["src/store"]),
+    ("reqwest::", &["src/outbound"]),
     ("salvo", &["src/web", "src/app.rs"]),
     ("std::env", &["src/config"]),
     ("getrandom", &["src/domain/clock.rs"]),

@@ -41,4 +41,5 @@ mod size;
 mod store;
 mod transfer;
 mod vacuum;
+mod webhooks;
 mod zones;

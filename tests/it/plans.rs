@@ -89,6 +89,8 @@ const LISTS: &[(&str, &str, Walk)] = &[
     ("rsvps::SEATED", "rsvps_by_", Part),
     ("tasks::TAKE", "tasks_by_due", Part),
     ("tasks::LIST", "tasks_by_state", Part),
+    ("webhooks::LIST_OF_EVENT", "webhooks_by_event", Part),
+    ("webhooks::LIST_DELIVERIES", "deliveries_by_webhook", Part),
 ];
 
 /// Every `SELECT` that finds one row by its key, and so needs no more than not to walk a table.
@@ -105,6 +107,8 @@ const ONES: &[&str] = &[
     "rsvps::BY_TOKEN",
     "rsvps::BY_ID",
     "tasks::HELD",
+    "webhooks::BY_ID",
+    "webhooks::DELIVERY_BY_ID",
 ];
 
 /// What may sort, and why that is right.
@@ -199,6 +203,21 @@ seed!(
         CASE WHEN i % 4 = 0 THEN 'dead' ELSE 'open' END, i, NULL, FALSE, 0, i, NULL, NULL FROM n"
 );
 
+seed!(
+    WEBHOOKS,
+    5000,
+    "INSERT INTO webhooks (id, event_id, url, secret, created_at, paused_at)
+    SELECT 'w' || i, 'e' || i, 'https://example.org/answers',",
+    ", i, NULL FROM n"
+);
+seed!(
+    DELIVERIES,
+    20000,
+    "INSERT INTO deliveries (id, webhook_id, rsvp_id, occasion, state, attempts, reason, created_at, sent_at)
+    SELECT 'd' || i, 'w' || (1 + i % 200), 'r' || i, 'rsvp.created',
+        CASE WHEN i % 9 = 0 THEN 'waiting' ELSE 'delivered' END, 1, NULL, i, i FROM n"
+);
+
 /// A page of events as it is asked for: PostgreSQL plans with the values that come; not knowing
 /// them it takes a tenth of the table for a page, and joins that.
 fn first_page(query: &'static Query) -> &'static Query {
@@ -227,7 +246,18 @@ async fn plans(db: &Db) -> Plans {
 }
 
 async fn fill(db: &Db) {
-    for query in [&CHANNELS, &EVENTS, &RSVPS, &MESSAGES, &RUNS, &FACTS, &CLIENTS, &TASKS] {
+    for query in [
+        &CHANNELS,
+        &EVENTS,
+        &RSVPS,
+        &MESSAGES,
+        &RUNS,
+        &FACTS,
+        &CLIENTS,
+        &TASKS,
+        &WEBHOOKS,
+        &DELIVERIES,
+    ] {
         change(db, query).await;
     }
     db.analyze().await.unwrap();

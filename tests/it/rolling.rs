@@ -8,6 +8,7 @@ use std::time::Duration;
 use serde_json::json;
 
 use crate::support::client;
+use crate::support::client_that;
 use crate::support::postgres::{OwnServer, is_skipped};
 use crate::support::server::{TestServer, free_port, openrsvp, read_log};
 use crate::support::storm::{Patience, Storm, assert_kept, event};
@@ -145,7 +146,7 @@ async fn everything_is_replaced_under_load_and_no_request_fails() {
 }
 
 fn fresh_client() -> reqwest::Client {
-    reqwest::Client::builder().pool_max_idle_per_host(0).build().expect("a client")
+    client_that(|builder| builder.pool_max_idle_per_host(0))
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -144,7 +144,7 @@ async fn there_and_back_everything_is_as_it_was() {
     assert_eq!(rsvps.target.states["reply=no"], 2_000);
     assert_eq!(rsvps.target.states["is_private=false"], 10_000);
     assert!(there.references.iter().all(|reference| reference.orphans == 0));
-    assert_eq!(there.references.len(), 4);
+    assert_eq!(there.references.len(), 7);
 
     let back = site.moved(server(&database), site.sqlite("back.db")).await.unwrap();
     assert_eq!(hashes(&there), hashes(&back));

@@ -53,7 +53,7 @@ pub struct Table {
     pub is_content: bool,
 }
 
-use Column::{Bool, Int, Real, State, Text, Token};
+use Column::{Blob, Bool, Int, Real, State, Text, Token};
 
 const CHANNELS: Table = Table {
     name: "channels",
@@ -201,8 +201,44 @@ const TASKS: Table = Table {
     is_content: false,
 };
 
+const WEBHOOKS: Table = Table {
+    name: "webhooks",
+    key: &["id"],
+    columns: &[
+        Text("id"),
+        Text("event_id"),
+        Text("url"),
+        Blob("secret"),
+        Int("created_at"),
+        Int("paused_at"),
+    ],
+    references: &[("event_id", "events")],
+    only: None,
+    is_content: true,
+};
+
+const DELIVERIES: Table = Table {
+    name: "deliveries",
+    key: &["id"],
+    columns: &[
+        Text("id"),
+        Text("webhook_id"),
+        Text("rsvp_id"),
+        State("occasion"),
+        State("state"),
+        Int("attempts"),
+        Text("reason"),
+        Int("created_at"),
+        Int("sent_at"),
+    ],
+    references: &[("webhook_id", "webhooks"), ("rsvp_id", "rsvps")],
+    only: None,
+    is_content: true,
+};
+
 /// Every table that is taken over; what a row refers to comes before it.
-pub const TABLES: &[Table] = &[CHANNELS, EVENTS, RSVPS, MESSAGES, META, JOB_RUNS, TASKS];
+pub const TABLES: &[Table] =
+    &[CHANNELS, EVENTS, RSVPS, MESSAGES, META, JOB_RUNS, TASKS, WEBHOOKS, DELIVERIES];
 
 /// A table that is not taken over.
 #[derive(Debug, Clone, Copy)]

@@ -14,6 +14,7 @@ pub(super) mod rendered;
 mod sharing;
 mod show;
 pub mod status;
+pub mod webhooks;
 
 use std::collections::HashMap;
 use std::sync::Arc;

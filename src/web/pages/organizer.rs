@@ -4,6 +4,7 @@ use salvo::http::StatusCode;
 use salvo::{Depot, Request, Response, handler};
 
 use super::guests::{guest_list, guest_row};
+use super::webhooks::webhook_list;
 use super::{event_form, for_form, form_fields, is_new, page_number, render, see_other, show};
 use crate::domain::event::{EventSummary, Viewer};
 use crate::domain::message::{Audience, MessageKind};
@@ -247,6 +248,7 @@ pub(super) fn organizer_page(
         // The key in the address is the site's: it is not shown as this event's.
         key: (desk.viewer == Viewer::Organizer).then_some(key),
         deletes: OrganizerPage::deletes(answers, heads),
+        webhooks: desk.webhooks.as_ref().map(|sent| webhook_list(sent, now)),
         fresh_link: None,
         notice: None,
         facts,

@@ -4,7 +4,7 @@
 pub type FormErrors = Vec<(&'static str, String)>;
 
 /// Finds what is wrong with one field.
-fn find<'a>(errors: &'a FormErrors, field: &str) -> Option<&'a str> {
+pub(super) fn find<'a>(errors: &'a FormErrors, field: &str) -> Option<&'a str> {
     errors.iter().find(|(name, _)| *name == field).map(|(_, message)| message.as_str())
 }
 

@@ -18,6 +18,7 @@ pub mod organizer;
 pub mod owner;
 pub mod parts;
 pub mod status;
+pub mod webhooks;
 
 #[cfg(test)]
 pub(crate) mod samples;

@@ -6,7 +6,9 @@ use super::super::text::{counted, people};
 use super::forms::{EventForm, MessageForm};
 use super::guests::{GuestList, GuestRow, Numbers};
 use super::parts::{EventFacts, KeepLink, KeptLink, MessageView, Pages};
+use super::webhooks::WebhookList;
 use crate::domain::rsvp::{Approval, Reply};
+use crate::domain::webhook::DeliveryState;
 
 /// A guest's link, made anew.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -45,6 +47,8 @@ pub struct OrganizerPage {
     pub key: Option<KeepLink>,
     /// What deleting takes along.
     pub deletes: String,
+    /// Where new answers are sent; `None` where that is switched off.
+    pub webhooks: Option<WebhookList>,
     /// A link that was just made.
     pub fresh_link: Option<FreshLink>,
     /// What was just done.
@@ -86,6 +90,7 @@ mod tests {
     use super::super::guests::tests::guest;
     use super::super::parts::Link;
     use super::super::samples::{check, event_form, facts, message, pages};
+    use super::super::webhooks::{DeliveryRow, WebhookRow};
     use super::*;
 
     fn base() -> OrganizerPage {
@@ -101,7 +106,52 @@ mod tests {
             share,
             key: Some(key),
             deletes: OrganizerPage::deletes(0, 0),
+            webhooks: Some(WebhookList { may_add: true, ..WebhookList::default() }),
             ..OrganizerPage::default()
+        }
+    }
+
+    fn sent() -> WebhookList {
+        let delivery = |id: &str, guest: Option<&str>, state, reason: Option<&str>| DeliveryRow {
+            id: id.to_owned(),
+            guest: guest.map(str::to_owned),
+            state,
+            when: "2 hours ago".to_owned(),
+            iso: "2026-06-10T10:00:00Z".to_owned(),
+            reason: reason.map(str::to_owned),
+        };
+        let hook = |id: &str, url: &str, deliveries| WebhookRow {
+            id: id.to_owned(),
+            url: url.to_owned(),
+            secret: KeepLink {
+                url: "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSwzs0qBw4eN1c=".to_owned(),
+                label: "Copy the secret".to_owned(),
+                id: format!("secret-{id}"),
+                ..KeepLink::default()
+            },
+            paused: None,
+            deliveries,
+        };
+        let ana = Some("Ana Lindqvist");
+        let slow = Some("No answer came within 10 seconds.");
+        let refused = Some("The answer was 503, not 200.");
+        let fine = vec![
+            delivery("d4", ana, DeliveryState::Waiting, None),
+            delivery("d3", Some("محمد العلي"), DeliveryState::Waiting, slow),
+            delivery("d2", Some("Robin"), DeliveryState::Delivered, None),
+            delivery("d1", None, DeliveryState::Delivered, None),
+        ];
+        let failed = vec![delivery("d5", ana, DeliveryState::Failed, refused)];
+        let long =
+            "https://automation.example.org/hooks/5f0c1d7e-9a43-4b6e-8d2f-3c1b2a4d5e6f?list=garden";
+        let paused = WebhookRow {
+            paused: Some("2 hours ago".to_owned()),
+            ..hook("w2", "https://example.org/answers", failed)
+        };
+        WebhookList {
+            hooks: vec![hook("w1", long, fine), paused],
+            may_add: true,
+            ..WebhookList::default()
         }
     }
 
@@ -124,6 +174,7 @@ mod tests {
             ..guest("Robin", Reply::Maybe, Approval::Approved)
         };
         OrganizerPage {
+            webhooks: Some(sent()),
             numbers: Numbers {
                 coming: 12,
                 maybe: 3,
@@ -166,6 +217,9 @@ mod tests {
     #[test]
     fn renders_every_state() {
         let mut refused = busy();
+        let list = refused.webhooks.insert(WebhookList::default());
+        list.url = "http://192.168.7.2/answers".to_owned();
+        list.errors = vec![("url", "Begin the address with https://.".to_owned())];
         refused.edit.errors = vec![("title", "Give the event a title.".to_owned())];
         let typed = "x".repeat(40);
         let sentence = "A message can have at most 5000 characters.".to_owned();

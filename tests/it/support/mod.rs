@@ -13,7 +13,9 @@ use openrsvp::app::{self, AppOptions, Opening, Running};
 use openrsvp::domain::clock::{Clock, Entropy};
 use openrsvp::domain::decay::Fading;
 use openrsvp::domain::token;
+use openrsvp::domain::webhook::Reach;
 use openrsvp::jobs::scheduler::SchedulerOptions;
+use openrsvp::outbound::webhooks::WebhookOptions;
 use openrsvp::services::Rules;
 use openrsvp::services::limits::LimitOptions;
 use openrsvp::services::touches;
@@ -205,6 +207,11 @@ async fn start(
             admin_rows_per_page: 25,
             max_companions: 5,
             instance_token: token::hash(INSTANCE_TOKEN),
+            // Receivers of tests are on this machine.
+            webhooks: Some(WebhookOptions {
+                reach: Reach { named: vec!["127.0.0.1/32".parse().expect("a network")] },
+                timeout: Duration::from_secs(2),
+            }),
         },
         listen: "127.0.0.1:0".to_owned(),
         web: WebOptions {
@@ -228,9 +235,11 @@ pub fn client() -> reqwest::Client {
     client_that(|builder| builder)
 }
 
-fn client_that(
+pub fn client_that(
     does: impl FnOnce(reqwest::ClientBuilder) -> reqwest::ClientBuilder,
 ) -> reqwest::Client {
+    // The program does so too; another test may have come first.
+    let _ = rustls::crypto::ring::default_provider().install_default();
     let builder = reqwest::Client::builder()
         .redirect(reqwest::redirect::Policy::none())
         .user_agent("Mozilla/5.0 (X11; Linux x86_64) tests");

@@ -1,0 +1,3 @@
+//! What goes out to other machines.
+
+pub mod webhooks;
