@@ -220,7 +220,7 @@ on_both! {
         let site = &app.running().site;
         assert_eq!(tasks::list(site, State::Dead, 9).await.unwrap().len(), 1, "the operator sees it");
         let page = app.organizer(&event).await;
-        assert!(words(&page, ".hook-paused")[0].starts_with("Paused New answers are not sent"));
+        assert!(words(&page, ".hook-paused")[0].starts_with("Paused "));
         app.answer(&event, "Bo", json!({})).await;
         app.work().await;
         assert_eq!(receiver.told().len(), usize::try_from(ATTEMPTS).unwrap());
