@@ -42,4 +42,5 @@ mod store;
 mod transfer;
 mod vacuum;
 mod webhooks;
+mod workers;
 mod zones;

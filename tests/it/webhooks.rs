@@ -38,18 +38,18 @@ query!(ALL, "SELECT COUNT(*) FROM deliveries");
 query!(OPEN, "SELECT COUNT(*) FROM tasks WHERE state = 'open'");
 
 /// What came: headers and body.
-type Came = (HeaderMap, String);
+pub type Came = (HeaderMap, String);
 
 /// Another program, which takes what is sent, or answers with the statuses that it is told to.
-struct Receiver {
-    url: String,
+pub struct Receiver {
+    pub url: String,
     came: Arc<Mutex<Vec<Came>>>,
     statuses: Arc<Mutex<VecDeque<u16>>>,
     serving: JoinHandle<()>,
 }
 
 impl Receiver {
-    async fn start() -> Self {
+    pub async fn start() -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let url = format!("http://{}/answers?key=1", listener.local_addr().expect("an address"));
         let came = Arc::<Mutex<Vec<Came>>>::default();
@@ -74,7 +74,7 @@ impl Receiver {
         self.statuses.lock().unwrap().extend(statuses);
     }
 
-    fn came(&self) -> Vec<Came> {
+    pub fn came(&self) -> Vec<Came> {
         self.came.lock().unwrap().clone()
     }
 

@@ -35,6 +35,13 @@ impl TestServer {
         server
     }
 
+    /// Starts a server with these variables.
+    pub async fn single(data_dir: &Path, variables: &[(&str, &str)]) -> Self {
+        let mut server = Self::spawn(data_dir, free_port(), variables);
+        server.wait_until_ready(data_dir).await;
+        server
+    }
+
     /// Starts one of several processes on PostgreSQL.
     pub async fn cluster(data_dir: &Path, url: &str, variables: &[(&str, &str)]) -> Self {
         let mut server = Self::spawn_cluster(data_dir, url, variables);
