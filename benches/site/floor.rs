@@ -45,8 +45,8 @@ impl Process {
 }
 
 impl Measured for Process {
-    fn pid(&self) -> u32 {
-        self.child.id()
+    fn pids(&self) -> Vec<u32> {
+        vec![self.child.id()]
     }
 }
 

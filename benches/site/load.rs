@@ -10,12 +10,13 @@ pub const CONNECTIONS: usize = 64;
 const WARM_UP: Duration = Duration::from_secs(2);
 const MEASURED: Duration = Duration::from_secs(6);
 
-/// A process whose CPU time can be read.
+/// Processes whose CPU time can be read.
 pub trait Measured {
-    fn pid(&self) -> u32;
+    fn pids(&self) -> Vec<u32>;
 }
 
 /// What was measured.
+#[derive(Clone, Copy)]
 pub struct Figures {
     pub per_second: f64,
     pub p50: Duration,
@@ -24,10 +25,9 @@ pub struct Figures {
     pub cpu_micros: f64,
 }
 
-/// Which requests.
+/// Which requests: connections take turns among them.
 pub struct Load {
-    address: String,
-    request: Vec<u8>,
+    requests: Vec<(String, Vec<u8>)>,
     expected: &'static str,
 }
 
@@ -36,7 +36,7 @@ impl Load {
     pub fn get(address: &str, path: &str) -> Self {
         let request =
             format!("GET {path} HTTP/1.1\r\nhost: {address}\r\nuser-agent: Mozilla/5.0\r\n\r\n");
-        Self { address: address.to_owned(), request: request.into_bytes(), expected: "200" }
+        Self { requests: vec![(address.to_owned(), request.into_bytes())], expected: "200" }
     }
 
     /// Answers one event.
@@ -47,17 +47,25 @@ impl Load {
              content-length: {}\r\n\r\n{body}",
             body.len()
         );
-        Self { address: address.to_owned(), request: request.into_bytes(), expected: "201" }
+        Self { requests: vec![(address.to_owned(), request.into_bytes())], expected: "201" }
+    }
+
+    /// All of these in turn; they expect the same status.
+    pub fn all(loads: impl IntoIterator<Item = Self>) -> Self {
+        let mut loads = loads.into_iter();
+        let mut all = loads.next().unwrap();
+        all.requests.extend(loads.flat_map(|load| load.requests));
+        all
     }
 
     /// Warms up, then measures.
-    pub async fn run(&self, server: &impl Measured) -> Figures {
+    pub async fn run(&self, server: &(impl Measured + ?Sized)) -> Figures {
         self.storm(WARM_UP).await;
-        let before = cpu_time(server.pid());
+        let before = cpu_time(server);
         let started = Instant::now();
         let mut times = self.storm(MEASURED).await;
         let elapsed = started.elapsed();
-        let cpu = cpu_time(server.pid()) - before;
+        let cpu = cpu_time(server) - before;
         times.sort_unstable();
         let requests = times.len() as f64;
         Figures {
@@ -71,9 +79,9 @@ impl Load {
     async fn storm(&self, length: Duration) -> Vec<Duration> {
         let until = Instant::now() + length;
         let mut tasks = tokio::task::JoinSet::new();
-        for _ in 0..CONNECTIONS {
-            let (address, request, expected) =
-                (self.address.clone(), self.request.clone(), self.expected);
+        for number in 0..CONNECTIONS {
+            let (address, request) = self.requests[number % self.requests.len()].clone();
+            let expected = self.expected;
             tasks.spawn(async move {
                 let mut connection = TcpStream::connect(address).await.unwrap();
                 connection.set_nodelay(true).unwrap();
@@ -126,14 +134,35 @@ fn content_length(head: &[u8]) -> usize {
 /// The body at a path.
 pub async fn body_of(address: &str, path: &str) -> Vec<u8> {
     let mut connection = TcpStream::connect(address).await.unwrap();
-    connection.write_all(&Load::get(address, path).request).await.unwrap();
+    connection.write_all(&Load::get(address, path).requests[0].1).await.unwrap();
     let mut buffer = Vec::new();
     assert_eq!(read_answer(&mut connection, &mut buffer).await, "200");
     buffer.split_off(head_length(&buffer).unwrap())
 }
 
+/// Makes an event to answer.
+pub async fn make_event(address: &str) -> String {
+    let body = r#"{"title":"Dinner","start_time":"2030-01-01T18:00"}"#;
+    let request = format!(
+        "POST /api/v1/events HTTP/1.1\r\nhost: {address}\r\ncontent-type: application/json\r\n\
+         content-length: {}\r\n\r\n{body}",
+        body.len()
+    );
+    let mut connection = TcpStream::connect(address).await.unwrap();
+    connection.write_all(request.as_bytes()).await.unwrap();
+    let mut buffer = Vec::new();
+    assert_eq!(read_answer(&mut connection, &mut buffer).await, "201");
+    let made: serde_json::Value =
+        serde_json::from_slice(&buffer[head_length(&buffer).unwrap()..]).unwrap();
+    made["event"]["id"].as_str().unwrap().to_owned()
+}
+
+fn cpu_time(of: &(impl Measured + ?Sized)) -> Duration {
+    of.pids().into_iter().map(cpu_time_of).sum()
+}
+
 /// User and system time of a process (proc(5), `stat`, fields 14 and 15), in clock ticks of 10 ms.
-fn cpu_time(pid: u32) -> Duration {
+fn cpu_time_of(pid: u32) -> Duration {
     let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
     let fields: Vec<&str> = stat.rsplit(')').next().unwrap().split_whitespace().collect();
     let ticks: u64 = fields[11].parse::<u64>().unwrap() + fields[12].parse::<u64>().unwrap();

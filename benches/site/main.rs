@@ -12,6 +12,7 @@
 
 mod floor;
 mod load;
+mod queue;
 mod seed;
 mod server;
 
@@ -83,6 +84,13 @@ async fn sqlite(table: &mut Table) {
     let answers = Load::answers(&server.address, &event).run(&server).await;
     table.plain("SQLite: POST …/rsvps, 64 clients", answers.per_second);
     table.row("SQLite: POST …/rsvps, against the groups", &answers, None);
+    let mut spread = Vec::new();
+    for _ in 0..load::CONNECTIONS {
+        let event = load::make_event(&server.address).await;
+        spread.push(Load::answers(&server.address, &event));
+    }
+    let spread = Load::all(spread).run(&server).await;
+    table.row("SQLite: POST …/rsvps to 64 events", &spread, None);
     let _ = writeln!(
         table.text,
         "\n- event page against bare hyper: {:.2} (target 0.5)\n- answers against grouped inserts: {:.2} (target 0.5)\n\
@@ -94,6 +102,8 @@ async fn sqlite(table: &mut Table) {
         start.as_millis(),
         server.resident_megabytes(),
     );
+    drop(server);
+    table.plain("SQLite: tasks of the queue, in one process", queue::drain(&engine).await);
 }
 
 /// The lists of a large site.
@@ -136,6 +146,32 @@ async fn postgres(table: &mut Table) {
     reads(table, "PostgreSQL", &server, &event, &page).await;
     let answers = Load::answers(&server.address, &event).run(&server).await;
     table.row("PostgreSQL: POST …/rsvps", &answers, None);
+    drop(server);
+    processes(table, &engine, &event).await;
+    let speed = queue::drain(&engine).await;
+    table.plain("PostgreSQL: tasks of the queue, in one process", speed);
+}
+
+/// One, two and three processes that share the database, and nothing else.
+async fn processes(table: &mut Table, engine: &Engine, event: &str) {
+    let (mut servers, mut alone) = (Vec::new(), None);
+    for count in 1..=3 {
+        servers.push(Server::start(engine).await);
+        let addresses = || servers.iter().map(|server: &Server| server.address.as_str());
+        let page = format!("/e/{event}");
+        let pages = Load::all(addresses().map(|address| Load::get(address, &page)));
+        let pages = pages.run(servers.as_slice()).await;
+        let mut answers = Vec::new();
+        for address in addresses().cycle().take(load::CONNECTIONS / count * count) {
+            answers.push(Load::answers(address, &load::make_event(address).await));
+        }
+        let answers = Load::all(answers).run(servers.as_slice()).await;
+        let (page_alone, answers_alone) = *alone.get_or_insert((pages, answers));
+        let of = if count == 1 { "1 process" } else { &format!("{count} processes") };
+        table.row(&format!("PostgreSQL, {of}: event page"), &pages, Some(&page_alone));
+        let what = format!("PostgreSQL, {of}: POST …/rsvps to 64 events");
+        table.row(&what, &answers, Some(&answers_alone));
+    }
 }
 
 async fn reads(

@@ -60,7 +60,7 @@ pub async fn many(engine: &Engine, event_count: usize, channel_count: usize) -> 
     took
 }
 
-async fn open(engine: &Engine) -> Site {
+pub async fn open(engine: &Engine) -> Site {
     let rules = Rules {
         fading: Fading::default(),
         initial_event_score: 100.0,

@@ -71,8 +71,14 @@ impl Server {
 }
 
 impl Measured for Server {
-    fn pid(&self) -> u32 {
-        self.child.id()
+    fn pids(&self) -> Vec<u32> {
+        vec![self.child.id()]
+    }
+}
+
+impl Measured for [Server] {
+    fn pids(&self) -> Vec<u32> {
+        self.iter().map(|server| server.child.id()).collect()
     }
 }
 
