@@ -6,7 +6,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::watch;
+use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::{JoinHandle, JoinSet};
 
 use super::{Cancel, apart};
@@ -75,7 +75,8 @@ impl Worker {
     pub fn start(site: &Site, options: WorkerOptions, handler: Handler) -> Self {
         let (stopping, stop) = Cancel::new();
         let (giving_up, give_up) = Cancel::new();
-        let crew = Crew { site: site.clone(), options, handler, stop, give_up };
+        let clerk = Clerk::start(site, options.concurrency);
+        let crew = Crew { site: site.clone(), options, handler, clerk, stop, give_up };
         Self { stopping, giving_up, working: tokio::spawn(crew.work()) }
     }
 
@@ -112,6 +113,7 @@ struct Crew {
     site: Site,
     options: WorkerOptions,
     handler: Handler,
+    clerk: Clerk,
     stop: Cancel,
     give_up: Cancel,
 }
@@ -191,9 +193,15 @@ impl Crew {
         };
         let mut wait = Duration::from_millis(100);
         for _ in 0..TRIES {
-            match record(&site, &task, &ended).await {
+            let recorded = match &ended {
+                Ok(()) => self.clerk.finish(&task).await,
+                Err(failure) => {
+                    fail(&site, &task, failure).await.map_err(|error| error.to_string())
+                }
+            };
+            match recorded {
                 Ok(()) => return,
-                Err(error) => tracing::warn!(%error, task = task.id, "not recorded"),
+                Err(error) => tracing::warn!(error, task = task.id, "not recorded"),
             }
             tokio::time::sleep(wait).await;
             wait *= 2;
@@ -223,14 +231,9 @@ impl Crew {
     }
 }
 
-async fn record(site: &Site, task: &Task, ended: &Result<(), Failure>) -> Result<(), Error> {
+/// Records that a task failed.
+async fn fail(site: &Site, task: &Task, failure: &Failure) -> Result<(), Error> {
     let (id, kind, attempts) = (&task.id, &task.kind, task.attempts);
-    let Err(failure) = ended else {
-        if !tasks::finish(site, task).await? {
-            tracing::warn!(task = id, kind, "a task was done, but another may do it again");
-        }
-        return Ok(());
-    };
     let reason = failure.reason();
     match tasks::fail(site, task, failure).await? {
         Some(Next::Retry(at)) => {
@@ -240,4 +243,45 @@ async fn record(site: &Site, task: &Task, ended: &Result<(), Failure>) -> Result
         None => tracing::warn!(task = id, kind, reason, "a task failed that was lost already"),
     }
     Ok(())
+}
+
+/// Records what is done: all that ended while the last transaction was under way goes into the
+/// next, for a transaction costs PostgreSQL much more than a row of it.
+#[derive(Clone)]
+struct Clerk(mpsc::Sender<(Task, Told)>);
+
+/// Hears whether a task was still the worker's when it was recorded.
+type Told = oneshot::Sender<Result<bool, String>>;
+
+impl Clerk {
+    /// Starts one; it ends when nobody can ask it any more.
+    fn start(site: &Site, most: usize) -> Self {
+        let ((ask, mut asked), site) = (mpsc::channel(most), site.clone());
+        tokio::spawn(async move {
+            let mut batch = Vec::new();
+            while asked.recv_many(&mut batch, most).await > 0 {
+                let (done, told): (Vec<Task>, Vec<Told>) = batch.drain(..).unzip();
+                let ids: Vec<_> = done.iter().map(|task| task.id.clone()).collect();
+                let lost = tasks::finish(&site, done).await.map_err(|error| error.to_string());
+                for (id, told) in ids.iter().zip(told) {
+                    let is_held = lost.as_ref().map(|lost| !lost.contains(id));
+                    // Whoever asked may have been stopped.
+                    let _ = told.send(is_held.map_err(Clone::clone));
+                }
+            }
+        });
+        Self(ask)
+    }
+
+    /// Records that a task is done.
+    async fn finish(&self, task: &Task) -> Result<(), String> {
+        let (tell, told) = oneshot::channel();
+        let gone = || "nobody records it".to_owned();
+        self.0.send((task.clone(), tell)).await.map_err(|_| gone())?;
+        if !told.await.map_err(|_| gone())?? {
+            let (id, kind) = (&task.id, &task.kind);
+            tracing::warn!(task = id, kind, "a task was done, but another may do it again");
+        }
+        Ok(())
+    }
 }

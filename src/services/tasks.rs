@@ -1,6 +1,7 @@
 //! Work that is owed: asked for in the transaction of a change, taken by one worker at a time, and
 //! tried again until it is done or given up.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -94,21 +95,36 @@ pub async fn renew(site: &Site, task: &Task) -> Result<bool, Error> {
         .await
 }
 
-/// Records that a task is done; `false` when the worker had lost it, and it is done once more.
-pub async fn finish(site: &Site, task: &Task) -> Result<bool, Error> {
-    let now = site.clock.now();
-    let (id, lease) = held(task);
+/// Records that tasks are done, in one transaction. Gives back the ids of those that the worker had
+/// lost, and that are done once more.
+pub async fn finish(site: &Site, done: Vec<Task>) -> Result<BTreeSet<String>, Error> {
+    let (now, mut by_lease) = (site.clock.now(), BTreeMap::<String, BTreeSet<String>>::new());
+    for task in &done {
+        let (id, lease) = held(task);
+        by_lease.entry(lease).or_default().insert(id);
+    }
     site.db
         .write(move |tx| {
             Box::pin(async move {
-                if tasks::finish(tx, &id, &lease).await? {
-                    return Ok(true);
+                let mut lost = BTreeSet::new();
+                for (lease, mut ids) in by_lease {
+                    let all: Vec<_> = ids.iter().cloned().collect();
+                    for some in all.chunks(tasks::FINISHED_AT_ONCE) {
+                        let some: Vec<&str> = some.iter().map(String::as_str).collect();
+                        for removed in tasks::finish(tx, &lease, &some).await? {
+                            ids.remove(&removed);
+                        }
+                    }
+                    for id in ids {
+                        // Asked for again while somebody was at it: it is to be done anew.
+                        if tasks::lock_held(tx, &id, &lease).await?.is_some() {
+                            tasks::restart(tx, &id, now).await?;
+                        } else {
+                            lost.insert(id);
+                        }
+                    }
                 }
-                let is_held = tasks::lock_held(tx, &id, &lease).await?.is_some();
-                if is_held {
-                    tasks::restart(tx, &id, now).await?;
-                }
-                Ok(is_held)
+                Ok(lost)
             })
         })
         .await

@@ -6,10 +6,13 @@
 
 use jiff::Timestamp;
 
-use super::db::{Row, StoreError, Tx};
+use super::db::{Row, StoreError, Tx, Value};
 use super::decode::{Reader, micros};
 use super::{queries, values};
 use crate::domain::task::{Priority, State, Task};
+
+/// As many as the statement that removes them names.
+pub const FINISHED_AT_ONCE: usize = 32;
 
 macro_rules! columns {
     () => {
@@ -30,7 +33,10 @@ queries! {
         WHERE concat!("state = 'open' AND due_at <= $2 RETURNING ", columns!());
     RENEW = "UPDATE tasks SET due_at = $3 WHERE id = $1 AND lease = $2 AND state = 'open'";
     HELD = lock "SELECT again FROM tasks WHERE id = $1 AND lease = $2 AND state = 'open'";
-    FINISH = "DELETE FROM tasks WHERE id = $1 AND lease = $2 AND state = 'open' AND NOT again";
+    FINISH = "DELETE FROM tasks WHERE lease = $1 AND state = 'open' AND NOT again
+            AND id IN ($2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18,
+                $19, $20, $21, $22, $23, $24, $25, $26, $27, $28, $29, $30, $31, $32, $33)
+        RETURNING id";
     RESTART = "UPDATE tasks SET lease = NULL, again = FALSE, attempts = 0, due_at = $2
         WHERE id = $1";
     GIVE_BACK = "UPDATE tasks SET lease = NULL, again = FALSE, attempts = attempts - 1, due_at = $3
@@ -112,9 +118,15 @@ pub async fn lock_held(tx: &mut Tx, id: &str, lease: &str) -> Result<Option<bool
     tx.one(&HELD, values![id, lease]).await?.map(|row| row.get(0)).transpose()
 }
 
-/// Removes a task that is done; `false` when the lease is lost, or it was asked for again.
-pub async fn finish(tx: &mut Tx, id: &str, lease: &str) -> Result<bool, StoreError> {
-    Ok(tx.execute(&FINISH, values![id, lease]).await? > 0)
+/// Removes tasks that are done and were taken by this lease, at most [`FINISHED_AT_ONCE`]. Gives
+/// back the ids of those removed: of the others the lease is lost, or they were asked for again.
+pub async fn finish(tx: &mut Tx, lease: &str, ids: &[&str]) -> Result<Vec<String>, StoreError> {
+    let mut values = values![lease];
+    values.extend(ids.iter().map(|id| Value::from(*id)));
+    // No task has a blank id.
+    values.resize(1 + FINISHED_AT_ONCE, Value::from(""));
+    let rows = tx.all(&FINISH, values).await?;
+    rows.iter().map(|row| row.get(0)).collect()
 }
 
 /// Begins a task anew.
