@@ -8,4 +8,5 @@ pub mod jobs;
 pub mod outbound;
 pub mod services;
 pub mod store;
+pub mod trace;
 pub mod web;

@@ -22,8 +22,10 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser, Subcommand};
+use tokio::runtime::Runtime;
 
 use crate::config::{ConfigError, Loaded, Sources};
+use crate::trace;
 
 const EXIT_CONFIG: u8 = 78;
 const EXIT_CODES: &str =
@@ -94,6 +96,13 @@ enum Command {
     Completions(reference::Completions),
 }
 
+impl Command {
+    /// Whether what it does is told to a collector of traces.
+    fn is_traced(&self) -> bool {
+        matches!(self, Self::Serve(_) | Self::Worker(_) | Self::Job(_) | Self::Decay(_))
+    }
+}
+
 /// Runs the program with the arguments of this process.
 #[must_use]
 pub fn run() -> ExitCode {
@@ -122,22 +131,37 @@ pub fn run() -> ExitCode {
         Ok(runtime) => runtime,
         Err(error) => return exit_of(Err(error.into())),
     };
+    let tracing = match options::tracing(&loaded.config).filter(|_| command.is_traced()) {
+        Some(options) => match trace::start(&options, runtime.handle()) {
+            Ok(tracing) => Some(tracing),
+            Err(error) => return exit_of(Err(error.into())),
+        },
+        None => None,
+    };
+    let code = perform(&runtime, &loaded, command);
+    if let Some(tracing) = tracing {
+        tracing.stop();
+    }
+    code
+}
+
+fn perform(runtime: &Runtime, loaded: &Loaded, command: Command) -> ExitCode {
     match command {
-        Command::Serve(_) => exit_of(runtime.block_on(serve::run(&loaded))),
-        Command::AdminToken(shown) => exit_of(admin_token::print(&loaded, shown)),
+        Command::Serve(_) => exit_of(runtime.block_on(serve::run(loaded))),
+        Command::AdminToken(shown) => exit_of(admin_token::print(loaded, shown)),
         Command::RotateAdminToken(shown) => {
-            exit_of(runtime.block_on(admin_token::rotate(&loaded, shown)))
+            exit_of(runtime.block_on(admin_token::rotate(loaded, shown)))
         }
-        Command::Check(shown) => code_of(runtime.block_on(check::run(&loaded, shown))),
-        Command::Migrate(args) => code_of(runtime.block_on(migrate::run(&loaded, &args))),
-        Command::Import(args) => code_of(runtime.block_on(import::run(&loaded, &args))),
-        Command::Transfer(args) => code_of(runtime.block_on(transfer::run(&loaded, &args))),
-        Command::Job(command) => code_of(runtime.block_on(job::run(&loaded, &command))),
-        Command::Worker(args) => exit_of(runtime.block_on(worker::run(&loaded, &args))),
-        Command::Queue(command) => code_of(runtime.block_on(queue::run(&loaded, &command))),
-        Command::Decay(args) => code_of(runtime.block_on(job::decay(&loaded, &args))),
-        Command::SeedData(args) => exit_of(runtime.block_on(seed_data::run(&loaded, &args))),
-        Command::Config(args) => exit_of(config::show(&loaded, &args)),
+        Command::Check(shown) => code_of(runtime.block_on(check::run(loaded, shown))),
+        Command::Migrate(args) => code_of(runtime.block_on(migrate::run(loaded, &args))),
+        Command::Import(args) => code_of(runtime.block_on(import::run(loaded, &args))),
+        Command::Transfer(args) => code_of(runtime.block_on(transfer::run(loaded, &args))),
+        Command::Job(command) => code_of(runtime.block_on(job::run(loaded, &command))),
+        Command::Worker(args) => exit_of(runtime.block_on(worker::run(loaded, &args))),
+        Command::Queue(command) => code_of(runtime.block_on(queue::run(loaded, &command))),
+        Command::Decay(args) => code_of(runtime.block_on(job::decay(loaded, &args))),
+        Command::SeedData(args) => exit_of(runtime.block_on(seed_data::run(loaded, &args))),
+        Command::Config(args) => exit_of(config::show(loaded, &args)),
         Command::Man(_) | Command::Completions(_) => ExitCode::SUCCESS,
     }
 }

@@ -20,6 +20,7 @@ use crate::services::instance;
 use crate::services::limits::LimitOptions;
 use crate::services::{Rules, Site};
 use crate::store::db::{PostgresOptions, SqliteOptions, StoreOptions};
+use crate::trace::TraceOptions;
 use crate::web::around::WebOptions;
 
 /// Everything that `serve` needs.
@@ -71,6 +72,17 @@ fn limits(config: &Config) -> Result<Option<LimitOptions>> {
         // The one secret that all processes of a site share.
         stamp_key: StampKey::derive(instance_token(config)?.reveal().as_bytes()),
     }))
+}
+
+/// Where traces are sent, where they are.
+pub(super) fn tracing(config: &Config) -> Option<TraceOptions> {
+    let tracing = &config.tracing;
+    Some(TraceOptions {
+        endpoint: tracing.traces_url()?,
+        headers: tracing.headers()?,
+        sample_ratio: tracing.sample_ratio,
+        service_name: tracing.service_name.clone(),
+    })
 }
 
 /// The site without a server, for commands.

@@ -288,6 +288,9 @@ impl Layers {
         let instance = &mut config.instance;
         let file = instance.admin_token_file.clone();
         self.read_secret(&mut instance.admin_token, &file, "instance.admin_token")?;
+        let tracing = &mut config.tracing;
+        let file = tracing.otlp_headers_file.clone();
+        self.read_secret(&mut tracing.otlp_headers, &file, "tracing.otlp_headers")?;
         if let Some((key, expected)) = config.first_fault(profile) {
             return Err(self.fault(key, &expected));
         }
@@ -390,5 +393,5 @@ impl Layers {
 }
 
 fn is_secret(key: &str) -> bool {
-    matches!(key, "database.url" | "instance.admin_token")
+    matches!(key, "database.url" | "instance.admin_token" | "tracing.otlp_headers")
 }

@@ -9,6 +9,7 @@ mod secret;
 mod service_links;
 #[cfg(test)]
 mod tests;
+mod tracing;
 mod valid;
 
 use std::path::PathBuf;
@@ -18,6 +19,7 @@ use serde::{Deserialize, Serialize};
 
 pub use layers::{ConfigError, Loaded, Origin, Setting, Sources};
 pub use secret::Secret;
+pub use tracing::Tracing;
 
 /// How the program runs.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -65,6 +67,8 @@ pub struct Config {
     pub rate_limit: RateLimit,
     /// What is logged.
     pub log: Log,
+    /// Where traces are sent.
+    pub tracing: Tracing,
 }
 
 /// Where and how requests are taken.

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
 
-use super::{Config, Database, Events, Fading, Profile, RateLimit, Secret, Server};
+use super::{Config, Database, Events, Fading, Profile, RateLimit, Secret, Server, Tracing};
 
 impl Config {
     /// A value that cannot be used: its key, and what is expected.
@@ -41,6 +41,7 @@ impl Config {
             "log.level",
             "error, warn, info, debug, trace, off, or a filter such as info,openrsvp=debug",
         );
+        self.tracing.check(&mut faults);
         faults.0.into_iter().next()
     }
 }
@@ -113,6 +114,28 @@ impl Database {
             1..=3600,
             self.statement_timeout_seconds,
             "database.statement_timeout_seconds",
+        );
+    }
+}
+
+impl Tracing {
+    fn check(&self, faults: &mut Faults) {
+        faults.unless(
+            self.otlp_endpoint.is_none() || self.traces_url().is_some(),
+            "tracing.otlp_endpoint",
+            "the address of a collector such as http://localhost:4318, secrets in otlp_headers",
+        );
+        faults.unless(
+            self.headers().is_some(),
+            "tracing.otlp_headers",
+            "name=value,name=value, with what is special in a value as %20",
+        );
+        faults.outside(0.0..=1.0, self.sample_ratio, "tracing.sample_ratio");
+        let name = self.service_name.trim();
+        faults.unless(
+            !name.is_empty() && name.len() <= 255 && !name.chars().any(char::is_control),
+            "tracing.service_name",
+            "a name of at most 255 bytes",
         );
     }
 }

@@ -16,6 +16,7 @@ use tokio::task::JoinSet;
 use crate::domain::job::{Job, Outcome, Run, Schedule};
 use crate::services::{Error, Site, jobs};
 use crate::store::lock::Lock;
+use crate::trace;
 
 /// What came of asking for a job.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -62,6 +63,21 @@ pub async fn is_due(site: &Site, job: Job, schedule: Schedule) -> Result<bool, E
 }
 
 async fn run_locked(site: &Site, job: Job, cancel: &Cancel, lock: Lock) -> Result<Run, Error> {
+    let span = trace::job(job.name());
+    let ran = span.around(run_recorded(site, job, cancel, lock)).await;
+    match &ran {
+        Ok(run) => {
+            span.set("openrsvp.job.outcome", run.outcome.as_str());
+            if run.outcome == Outcome::Failed {
+                span.fail("the job failed");
+            }
+        }
+        Err(_) => span.fail("the job could not be recorded"),
+    }
+    ran
+}
+
+async fn run_recorded(site: &Site, job: Job, cancel: &Cancel, lock: Lock) -> Result<Run, Error> {
     let run = jobs::begin(site, job).await?;
     let progress = Progress::new(cancel.clone(), lock);
     let (outcome, reason) = match apart(work(site.clone(), job, progress.clone())).await {
@@ -85,7 +101,7 @@ async fn run_locked(site: &Site, job: Job, cancel: &Cancel, lock: Lock) -> Resul
 /// It ends with its caller.
 async fn apart<T: Send + 'static>(work: impl Future<Output = T> + Send + 'static) -> Option<T> {
     let mut tasks = JoinSet::new();
-    tasks.spawn(work);
+    tasks.spawn(trace::keep(work));
     tasks.join_next().await?.ok()
 }
 

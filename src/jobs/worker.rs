@@ -12,6 +12,7 @@ use tokio::task::{JoinHandle, JoinSet};
 use super::{Cancel, apart};
 use crate::domain::task::{Failure, Next, Task};
 use crate::services::{Error, Site, tasks, webhooks};
+use crate::trace;
 
 /// What does a task: it must be safe to repeat.
 pub type Handler = Arc<dyn Fn(Site, Task) -> Handled + Send + Sync>;
@@ -213,9 +214,14 @@ impl Crew {
         if task.attempts > crate::domain::task::ATTEMPTS {
             return Err(Failure::Final("its process ended before the task did".to_owned()));
         }
+        let span = trace::task(&task.kind, task.attempts);
         let handled = (self.handler)(self.site.clone(), task.clone());
         let panicked = || Err(Failure::Passing("it panicked".to_owned()));
-        apart(handled).await.unwrap_or_else(panicked)
+        let done = span.around(apart(handled)).await.unwrap_or_else(panicked);
+        if done.is_err() {
+            span.fail("the task failed");
+        }
+        done
     }
 
     /// Ends when the lease is lost.

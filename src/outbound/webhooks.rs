@@ -10,12 +10,13 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
-use reqwest::header::CONTENT_TYPE;
+use reqwest::header::{CONTENT_TYPE, HeaderMap};
 use reqwest::redirect::Policy;
 use reqwest::{Client, StatusCode};
 use rustls::crypto::ring;
 
 use crate::domain::webhook::Reach;
+use crate::trace;
 
 /// A connection must be there within this time.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -97,8 +98,11 @@ impl Sender {
         let client = client.as_ref().map_err(|reason| {
             Undelivered::Yet(format!("This server cannot send anything: {reason}."))
         })?;
+        let mut traced = HeaderMap::new();
+        trace::write_headers(&mut traced);
         let request = client
             .post(url)
+            .headers(traced)
             .header(CONTENT_TYPE, "application/json")
             .header("webhook-id", letter.id)
             .header("webhook-timestamp", letter.at.as_second())

@@ -36,6 +36,7 @@
 //! - A unique clash does not say which constraint: have one that is possible in each call.
 
 mod care;
+mod run;
 mod tx;
 
 use std::future::Future;
@@ -44,7 +45,7 @@ use std::sync::Arc;
 
 use super::lock::{self, Lock};
 use super::{migrate, postgres, sqlite};
-use tx::Connection;
+use crate::trace;
 
 pub use super::dialect::Query;
 pub use super::error::{ConflictKind, StoreError};
@@ -104,19 +105,9 @@ impl Db {
         T: Send + 'static,
         E: From<StoreError> + Send + 'static,
     {
-        match &*self.0 {
-            Inner::Sqlite(threads, _) => settle(threads.write(closure).await),
-            Inner::Postgres(server) => {
-                let work = async {
-                    let mut tx = Tx::new(Connection::Write(Box::new(server.begin().await?)));
-                    let outcome = tx.watch(closure).await;
-                    if tx.is_lost() {
-                        server.reach().doubt();
-                    }
-                    tx.finish(outcome).await
-                };
-                server.reach().during(work).await
-            }
+        match trace::transaction(self.system(), "write") {
+            Some(span) => self.write_traced(span, closure).await,
+            None => self.write_untraced(closure).await,
         }
     }
 
@@ -127,22 +118,9 @@ impl Db {
         T: Send + 'static,
         E: From<StoreError> + Send + 'static,
     {
-        match &*self.0 {
-            Inner::Sqlite(threads, _) => settle(threads.read(closure).await),
-            Inner::Postgres(server) => {
-                let work = async {
-                    let mut tx = Tx::new(Connection::Read(Box::new(server.acquire().await?)));
-                    let outcome = tx.watch(closure).await;
-                    if tx.is_lost() {
-                        server.reach().doubt();
-                    }
-                    outcome.and_then(|value| match tx.failure() {
-                        None => Ok(value),
-                        Some(error) => Err(error.into()),
-                    })
-                };
-                server.reach().during(work).await
-            }
+        match trace::transaction(self.system(), "read") {
+            Some(span) => self.read_traced(span, closure).await,
+            None => self.read_untraced(closure).await,
         }
     }
 
@@ -309,14 +287,6 @@ async fn blocking<T: Send + 'static>(
     tokio::task::spawn_blocking(run)
         .await
         .unwrap_or_else(|error| Err(StoreError::unavailable(error.to_string())))
-}
-
-fn settle<T, E: From<StoreError>>(answer: sqlite::Answer<T, E>) -> Result<T, E> {
-    match answer {
-        sqlite::Answer::Returned(result) => result,
-        sqlite::Answer::Refused(error) => Err(error.into()),
-        sqlite::Answer::Panicked(panic) => std::panic::resume_unwind(panic),
-    }
 }
 
 #[cfg(test)]

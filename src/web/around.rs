@@ -19,6 +19,7 @@ use super::error::Problem;
 use super::ops::Readiness;
 use crate::domain::clock::Entropy;
 use crate::domain::id;
+use crate::trace;
 
 const CONTENT_POLICY: &str = "default-src 'none'; style-src 'self'; script-src 'self'; \
     img-src 'self' data:; connect-src 'self'; font-src 'self'; manifest-src 'self'; \
@@ -83,12 +84,14 @@ impl Handler for Around {
             // The process stops: whoever keeps connections open shall open the next one elsewhere.
             response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
         }
+        let trace_id = trace::current_id();
         tracing::info!(
             method = %request.method(),
             path = %path,
             status = response.status_code.map_or(0, |status| status.as_u16()),
             ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX),
             request_id,
+            trace_id,
             "request"
         );
     }

@@ -12,6 +12,7 @@ pub mod pages;
 pub mod qr;
 mod route;
 pub mod text;
+mod traces;
 pub mod views;
 
 use std::sync::Arc;
@@ -58,7 +59,7 @@ pub fn service(
         .push(at("api/openapi.json").get(openapi::ServeDocument(document.into())).done())
         .push(api)
         .push(page_routes());
-    Service::new(router).hoop(around).hoop(compression())
+    traces::surround(Service::new(router)).hoop(around).hoop(compression())
 }
 
 /// What answers before the database does: alive, not ready, and a kind page for everybody.

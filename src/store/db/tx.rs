@@ -13,6 +13,7 @@ use super::super::error::StoreError;
 use super::super::value::{Row, Value};
 use super::super::{postgres, sqlite};
 use super::BoxFuture;
+use crate::trace::Statements;
 
 /// A transaction, or the snapshot of a [`Db::read`].
 pub struct Tx {
@@ -20,6 +21,7 @@ pub struct Tx {
     failed: Option<&'static str>,
     is_lost: bool,
     in_statement: Arc<AtomicBool>,
+    statements: Option<Statements>,
 }
 
 /// What a transaction runs on.
@@ -84,7 +86,7 @@ impl Tx {
 
     pub(super) fn new(connection: Connection) -> Self {
         let in_statement = Arc::new(AtomicBool::new(false));
-        Self { connection, failed: None, is_lost: false, in_statement }
+        Self { connection, failed: None, is_lost: false, in_statement, statements: None }
     }
 
     pub(in super::super) fn sqlite_writer(connection: rusqlite::Connection) -> Self {
@@ -113,9 +115,15 @@ impl Tx {
         }
     }
 
-    /// Forgets the failure of the job before.
+    /// Notes from now on which statements run.
+    pub(super) fn note_in(&mut self, statements: Statements) {
+        self.statements = Some(statements);
+    }
+
+    /// Forgets the job before: its failure, and where its statements were noted.
     pub(in super::super) fn renew(&mut self) {
         self.failed = None;
+        self.statements = None;
     }
 
     /// Why it cannot be committed, if so.
@@ -133,6 +141,9 @@ impl Tx {
         if writes && reads {
             return Err(StoreError::ReadOnly { statement: query.name });
         }
+        if let Some(statements) = &self.statements {
+            statements.ran(query.name);
+        }
         self.in_statement.store(true, Ordering::Relaxed);
         Ok(())
     }
@@ -141,7 +152,12 @@ impl Tx {
         self.in_statement.store(false, Ordering::Relaxed);
         match &result {
             Ok(_) => self.failed = None,
-            Err(error) => self.is_lost |= matches!(error, StoreError::Unavailable { .. }),
+            Err(error) => {
+                self.is_lost |= matches!(error, StoreError::Unavailable { .. });
+                if let Some(statements) = &self.statements {
+                    statements.failed();
+                }
+            }
         }
         result
     }
