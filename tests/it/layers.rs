@@ -4,14 +4,15 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// From the top down; a layer may use those below it.
-const LAYERS: [&str; 9] =
-    ["cli", "app", "web", "jobs", "services", "outbound", "store", "config", "domain"];
+const LAYERS: [&str; 10] =
+    ["cli", "app", "web", "jobs", "services", "outbound", "store", "config", "trace", "domain"];
 
 /// Names that may stand only below these paths.
-const OWNERS: [(&str, &[&str]); 7] = [
+const OWNERS: [(&str, &[&str]); 8] = [
+    ("opentelemetry", &["src/trace"]),
     ("sqlx::", &["src/store"]),
     ("rusqlite::", &["src/store"]),
-    ("reqwest::", &["src/outbound"]),
+    ("reqwest::", &["src/outbound", "src/trace"]),
     ("salvo", &["src/web", "src/app.rs"]),
     ("std::env", &["src/config"]),
     ("getrandom", &["src/domain/clock.rs"]),

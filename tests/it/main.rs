@@ -39,6 +39,7 @@ mod seeding;
 mod sharing;
 mod size;
 mod store;
+mod traces;
 mod transfer;
 mod vacuum;
 mod webhooks;

@@ -1,5 +1,6 @@
 //! A running program for each test, and words to talk to it.
 
+pub mod collector;
 pub mod postgres;
 pub mod rows;
 pub mod server;

@@ -29,8 +29,19 @@ pub fn free_port() -> u16 {
 impl TestServer {
     /// Starts a server on SQLite in `data_dir`, or on PostgreSQL at `url`.
     pub async fn start(data_dir: &Path, url: Option<&str>) -> Self {
+        Self::start_with(data_dir, url, &[]).await
+    }
+
+    /// The same, with more variables.
+    pub async fn start_with(
+        data_dir: &Path,
+        url: Option<&str>,
+        variables: &[(&str, &str)],
+    ) -> Self {
         let address = url.map(|url| ("OPENRSVP_DATABASE__URL", url));
-        let mut server = Self::spawn(data_dir, free_port(), &Vec::from_iter(address));
+        let mut all = Vec::from_iter(address);
+        all.extend(variables);
+        let mut server = Self::spawn(data_dir, free_port(), &all);
         server.wait_until_ready(data_dir).await;
         server
     }
