@@ -6,8 +6,10 @@ use tracing_subscriber::EnvFilter;
 
 use crate::config::{Loaded, LogFormat};
 
-/// Speaks of its own construction at each start; what its jobs do is logged by ours.
-const CHATTY: &str = "tokio_cron_scheduler=error";
+/// Those who say what is said already: one speaks of its own construction at each start, and what
+/// its jobs do is logged by ours; the other complains of each certificate, which whoever wanted to
+/// connect does too, and knows how often.
+const CHATTY: &str = "tokio_cron_scheduler=error,rustls_platform_verifier=off";
 
 /// The filter of a configured level. What the operator says of a module wins.
 fn filter_of(level: &str) -> String {

@@ -20,6 +20,7 @@ mod worker;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::{CommandFactory, Parser, Subcommand};
 use tokio::runtime::Runtime;
@@ -28,6 +29,8 @@ use crate::config::{ConfigError, Loaded, Sources};
 use crate::trace;
 
 const EXIT_CONFIG: u8 = 78;
+/// How long a look-up may go on when all else has ended.
+const LAST_LOOK: Duration = Duration::from_secs(1);
 const EXIT_CODES: &str =
     "Exit codes: 0 done, 1 failed, 2 wrong usage, 78 wrong configuration (EX_CONFIG).";
 
@@ -131,16 +134,18 @@ pub fn run() -> ExitCode {
         Ok(runtime) => runtime,
         Err(error) => return exit_of(Err(error.into())),
     };
-    let tracing = match options::tracing(&loaded.config).filter(|_| command.is_traced()) {
-        Some(options) => match trace::start(&options, runtime.handle()) {
-            Ok(tracing) => Some(tracing),
-            Err(error) => return exit_of(Err(error.into())),
-        },
-        None => None,
-    };
+    let wanted = options::tracing(&loaded.config).filter(|_| command.is_traced());
+    let tracing = wanted.and_then(|options| {
+        // Such as a machine without certificates: no reason not to serve.
+        trace::start(&options, runtime.handle())
+            .inspect_err(|error| tracing::error!(%error, "there are no traces"))
+            .ok()
+    });
     let code = perform(&runtime, &loaded, command);
     if let Some(tracing) = tracing {
         tracing.stop();
+        // The collector's name may still be looked up.
+        runtime.shutdown_timeout(LAST_LOOK);
     }
     code
 }

@@ -2,8 +2,9 @@
 //! (OpenTelemetry). Nobody else names OpenTelemetry.
 //!
 //! What is told is chosen here, word by word: the methods, routes, statuses and names that this
-//! program itself chose, never what a visitor sent. Log lines and the spans of libraries are no
-//! part of it. So this does not go through the subscriber of the log.
+//! program itself chose. Of what a visitor sent, only the trace that they are in and the host that
+//! they asked. Log lines and the spans of libraries are no part of it: so this does not go through
+//! the subscriber of the log.
 //!
 //! Off, which is the default, there is no tracer: each function here looks once at a cell that was
 //! never filled and gives back nothing; no route, header or statement is looked at, nothing is
