@@ -98,17 +98,22 @@ impl Sender {
         let client = client.as_ref().map_err(|reason| {
             Undelivered::Yet(format!("This server cannot send anything: {reason}."))
         })?;
-        let mut traced = HeaderMap::new();
-        trace::write_headers(&mut traced);
-        let request = client
-            .post(url)
-            .headers(traced)
-            .header(CONTENT_TYPE, "application/json")
-            .header("webhook-id", letter.id)
-            .header("webhook-timestamp", letter.at.as_second())
-            .header("webhook-signature", letter.signature)
-            .body(letter.body);
-        let answer = request.send().await;
+        let span = trace::outbound("POST");
+        let asking = async move {
+            let mut traced = HeaderMap::new();
+            trace::write_headers(&mut traced);
+            let request = client
+                .post(url)
+                .headers(traced)
+                .header(CONTENT_TYPE, "application/json")
+                .header("webhook-id", letter.id)
+                .header("webhook-timestamp", letter.at.as_second())
+                .header("webhook-signature", letter.signature)
+                .body(letter.body);
+            request.send().await
+        };
+        let answer = span.around(asking).await;
+        span.end_outbound(answer.as_ref().ok().map(|answer| answer.status().as_u16()));
         match answer.map(|answer| answer.status()) {
             Ok(status) if status.is_success() => Ok(()),
             Ok(StatusCode::GONE) => Err(Undelivered::Refused(

@@ -29,7 +29,7 @@ use url::Url;
 use deliver::{Delivery, Exporter};
 
 pub use context::{current_id, keep, write_headers};
-pub use span::{Span, job, request, task, transaction};
+pub use span::{Span, job, outbound, request, task, transaction};
 pub use statements::Statements;
 
 /// Spans that wait at most; of more, the last are lost.

@@ -65,18 +65,27 @@ pub fn task(kind: &str, attempt: i64) -> Span {
 /// as looking for tasks each second, would be nothing but noise.
 #[must_use]
 pub fn transaction(system: &'static str, operation: &'static str) -> Option<Span> {
-    if !super::is_on() {
-        return None;
-    }
-    let parent = Context::current();
-    if !parent.span().span_context().is_sampled() {
-        return None;
-    }
+    let parent = sampled()?;
     let facts = vec![
         KeyValue::new("db.system.name", system),
         KeyValue::new("db.operation.name", operation),
     ];
     Some(Span::start(SpanKind::Client, operation.into(), &parent, facts))
+}
+
+/// A request to another machine: how it went, and not which machine, which is its sender's affair.
+#[must_use]
+pub fn outbound(method: &'static str) -> Span {
+    let Some(parent) = sampled() else { return Span(None) };
+    let facts = vec![KeyValue::new("http.request.method", method)];
+    Span::start(SpanKind::Client, method.into(), &parent, facts)
+}
+
+/// What this is part of, where that is told to anybody.
+fn sampled() -> Option<Context> {
+    let context = super::is_on().then(Context::current)?;
+    let is_sampled = context.span().span_context().is_sampled();
+    is_sampled.then_some(context)
 }
 
 impl Span {
@@ -125,6 +134,19 @@ impl Span {
             Some(name) => self.fail(format!("{name} failed")),
             None if noted.count == 0 && !is_kept => self.fail("no statement ran"),
             None => {}
+        }
+    }
+
+    /// What another machine answered, where it did.
+    pub fn end_outbound(self, status: Option<u16>) {
+        let Some(status) = status else {
+            self.set("error.type", "_OTHER");
+            return self.fail("no answer");
+        };
+        self.set("http.response.status_code", i64::from(status));
+        if status >= 400 {
+            self.set("error.type", status.to_string());
+            self.fail("");
         }
     }
 }

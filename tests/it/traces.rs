@@ -349,9 +349,14 @@ on_each! {
         end(server).await;
         let came = receiver.came();
         let told = came[0].0["traceparent"].to_str().expect("text");
-        let tasks = collector.spans().into_iter().filter(|span| span.name.starts_with("task "));
-        let told_of: Vec<_> = tasks.map(|span| format!("00-{}-{}-01", span.trace, span.id)).collect();
-        assert_eq!(told_of, [told]);
+        let sent = collector.span("POST");
+        assert_eq!(told, format!("00-{}-{}-01", sent.trace, sent.id));
+        assert_eq!((sent.kind, sent.is_error), (3, false));
+        assert_eq!(sent.fact("http.response.status_code"), "204");
+        assert_eq!(sent.facts.len(), 2);
+        let spans = collector.spans();
+        let task = spans.iter().find(|span| span.id == sent.parent).expect("a task");
+        assert!(task.name.starts_with("task ") && task.parent.is_empty(), "{task:?}");
         for secret in [id, token, "answers?key", receiver.url.as_str()] {
             assert!(!collector.has_seen(secret), "{secret}");
         }
@@ -449,6 +454,8 @@ async fn a_useless_collector_costs_nothing(endpoint: &str) {
         slowest
     };
     let slowest = futures_util::future::join_all((0..4).map(|_| asking())).await;
+    // A connection on which nothing was asked yet would be waited for.
+    drop(client);
     assert!(slowest.iter().all(|time| *time < Duration::from_secs(2)), "{slowest:?}");
     let stopping = Instant::now();
     end(server).await;
