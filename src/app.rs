@@ -1,5 +1,7 @@
 //! The wiring: from options to a program that answers.
 
+mod figures;
+
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -16,8 +18,10 @@ use tokio::task::JoinHandle;
 use crate::domain::clock::{Clock, Entropy};
 use crate::jobs::scheduler::{Scheduler, SchedulerOptions};
 use crate::jobs::worker::{self, Worker, WorkerOptions};
+use crate::metrics::Metrics;
 use crate::outbound::webhooks::Sender;
 use crate::services::limits::{self, LimitOptions, Limits};
+use crate::services::monitor::Monitor;
 use crate::services::tasks::Bell;
 use crate::services::touches::{self, Touches};
 use crate::services::{Error, Rules, Site};
@@ -26,6 +30,8 @@ use crate::store::db::{Db, StoreError, StoreOptions};
 use crate::web;
 use crate::web::around::WebOptions;
 use crate::web::ops::Readiness;
+
+pub use figures::{FiguresServer, MetricsOptions};
 
 /// Between two writings of what was touched: so each thing is written at most once in that time.
 const FLUSH_INTERVAL: Duration = Duration::from_secs(60);
@@ -71,6 +77,8 @@ pub struct AppOptions {
     pub worker: Option<WorkerOptions>,
     /// How much of what a client may do; `None` for no limits.
     pub limits: Option<LimitOptions>,
+    /// Where figures are told.
+    pub metrics: MetricsOptions,
 }
 
 /// How patient a start is, and what it may do to the schema.
@@ -105,6 +113,8 @@ pub enum StartError {
 pub struct Running {
     /// Where it listens.
     pub address: SocketAddr,
+    /// Where it tells figures, if it does.
+    pub figures_address: Option<SocketAddr>,
     /// What its use cases need.
     pub site: Site,
     readiness: Readiness,
@@ -115,6 +125,7 @@ pub struct Running {
     sharing: JoinHandle<()>,
     scheduler: Option<Scheduler>,
     worker: Option<Worker>,
+    figures: Option<FiguresServer>,
     pause: Duration,
     grace: Duration,
 }
@@ -137,6 +148,7 @@ pub async fn open(
         bell: Bell::default(),
         webhooks: rules.webhooks.clone().map(Sender::new),
         rules: Arc::new(rules),
+        metrics: Arc::default(),
     };
     fading::settle(&site).await?;
     folding::settle(&site).await?;
@@ -195,9 +207,16 @@ pub async fn start(
     entropy: Entropy,
 ) -> Result<Running, StartError> {
     let refused = |source| StartError::Listen { listen: options.listen.clone(), source };
-    let listener = TcpListener::bind(&options.listen).await.map_err(refused)?;
-    let listener = listener.into_std().map_err(refused)?;
-    let address = listener.local_addr().map_err(refused)?;
+    let (listener, address) = listen_on(&options.listen).await?;
+    let (readiness, metrics) = (Readiness::default(), Arc::<Metrics>::default());
+    let monitor = Arc::new(Monitor::new(metrics.clone(), options.metrics.kept_for));
+    let figures = FiguresServer::start(
+        &options.metrics,
+        monitor.clone(),
+        readiness.clone(),
+        options.scheduler.clone(),
+    )
+    .await?;
     let serve = || serve_on(&listener).map_err(refused);
 
     let opening = open(&options.store, options.opening, options.rules, clock, entropy);
@@ -207,7 +226,8 @@ pub async fn start(
         StoreOptions::Postgres(_) => {
             let server = serve()?;
             let (handle, entropy) = (server.handle(), Entropy::system());
-            let waiting = tokio::spawn(server.serve(web::waiting(entropy, options.web.clone())));
+            let waiting = web::waiting(entropy, options.web.clone(), metrics);
+            let waiting = tokio::spawn(server.serve(waiting));
             let opened = opening.await;
             handle.stop_graceful(None);
             waiting.await.ok();
@@ -215,7 +235,7 @@ pub async fn start(
         }
     };
     site.limits = options.limits.map(Limits::new).unwrap_or_default();
-    let readiness = Readiness::default();
+    monitor.opened(&mut site);
     let server = serve()?;
     let handle = server.handle();
     let service =
@@ -230,6 +250,7 @@ pub async fn start(
     tracing::info!(%address, engine = ?site.db.engine(), "listening");
     Ok(Running {
         address,
+        figures_address: figures.as_ref().map(|figures| figures.address),
         site,
         readiness,
         server: handle,
@@ -239,9 +260,20 @@ pub async fn start(
         sharing,
         scheduler,
         worker,
+        figures,
         pause: options.shutdown_pause,
         grace: options.shutdown_grace,
     })
+}
+
+/// Listens at `host:port`, and gives back where that is.
+async fn listen_on(listen: &str) -> Result<(std::net::TcpListener, SocketAddr), StartError> {
+    let bind = async {
+        let listener = TcpListener::bind(listen).await?.into_std()?;
+        let address = listener.local_addr()?;
+        Ok((listener, address))
+    };
+    bind.await.map_err(|source| StartError::Listen { listen: listen.to_owned(), source })
 }
 
 /// A server on a socket that listens already.
@@ -291,6 +323,9 @@ impl Running {
         }
         if let Err(error) = self.sharing.await {
             tracing::error!(%error, "limits were not shared");
+        }
+        if let Some(figures) = self.figures {
+            figures.stop().await;
         }
         self.site.db.close().await;
         tracing::info!("stopped");

@@ -5,6 +5,7 @@ pub mod cli;
 pub mod config;
 pub mod domain;
 pub mod jobs;
+pub mod metrics;
 pub mod outbound;
 pub mod services;
 pub mod store;

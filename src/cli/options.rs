@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 
-use crate::app::{AppOptions, Opening};
+use crate::app::{AppOptions, MetricsOptions, Opening};
 use crate::config::Config;
 use crate::domain::clock::{Clock, Entropy};
 use crate::domain::decay::Fading;
@@ -18,6 +18,7 @@ use crate::jobs::worker::WorkerOptions;
 use crate::outbound::webhooks::WebhookOptions;
 use crate::services::instance;
 use crate::services::limits::LimitOptions;
+use crate::services::monitor::KEPT_FOR;
 use crate::services::{Rules, Site};
 use crate::store::db::{PostgresOptions, SqliteOptions, StoreOptions};
 use crate::trace::TraceOptions;
@@ -42,6 +43,7 @@ pub(super) fn app(config: &Config) -> Result<AppOptions> {
         scheduler: scheduler(config),
         worker: config.worker.enabled.then(|| worker(config)),
         limits: limits(config)?,
+        metrics: metrics(config),
     })
 }
 
@@ -49,6 +51,11 @@ pub(super) fn app(config: &Config) -> Result<AppOptions> {
 pub(super) fn scheduler(config: &Config) -> SchedulerOptions {
     let scheduler = &config.scheduler;
     SchedulerOptions::new(scheduler.enabled, scheduler.decay_interval_hours, scheduler.vacuum_hours)
+}
+
+/// Where figures are told.
+pub(super) fn metrics(config: &Config) -> MetricsOptions {
+    MetricsOptions { listen: config.metrics.listen.clone(), kept_for: KEPT_FOR }
 }
 
 /// How tasks are done.

@@ -5,6 +5,7 @@
 
 mod layers;
 mod legacy;
+mod metrics;
 mod secret;
 mod service_links;
 #[cfg(test)]
@@ -18,6 +19,7 @@ use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 
 pub use layers::{ConfigError, Loaded, Origin, Setting, Sources};
+pub use metrics::Metrics;
 pub use secret::Secret;
 pub use tracing::Tracing;
 
@@ -69,6 +71,8 @@ pub struct Config {
     pub log: Log,
     /// Where traces are sent.
     pub tracing: Tracing,
+    /// Figures for a monitoring system.
+    pub metrics: Metrics,
 }
 
 /// Where and how requests are taken.

@@ -292,6 +292,12 @@ const BOUNDS: &[(&str, &str, [&str; 2], [&str; 2])] = &[
         ["\"OFF\"", "\"warn,openrsvp::web=debug\""],
         ["\"inof\"", "\"openrsvp=loud\""],
     ),
+    (
+        "metrics",
+        "listen",
+        ["\"[::1]:0\"", "\"metrics.internal:9100\""],
+        ["\"9100\"", "\"http://127.0.0.1:9100/metrics\""],
+    ),
     ("log", "format", ["\"text\"", "\"json\""], ["\"xml\"", "1"]),
 ];
 

@@ -42,6 +42,11 @@ impl Config {
             "error, warn, info, debug, trace, off, or a filter such as info,openrsvp=debug",
         );
         self.tracing.check(&mut faults);
+        faults.unless(
+            self.metrics.holds(),
+            "metrics.listen",
+            "an address and a port such as 127.0.0.1:9100 or [::1]:9100",
+        );
         faults.0.into_iter().next()
     }
 }

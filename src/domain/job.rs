@@ -64,6 +64,9 @@ pub enum Outcome {
 }
 
 impl Outcome {
+    /// Every outcome.
+    pub const ALL: [Self; 5] = [Self::Running, Self::Done, Self::Stopped, Self::Failed, Self::Lost];
+
     /// The stored word.
     #[must_use]
     pub fn as_str(self) -> &'static str {
@@ -79,9 +82,7 @@ impl Outcome {
     /// The outcome for a stored word.
     #[must_use]
     pub fn from_stored(word: &str) -> Option<Self> {
-        [Self::Running, Self::Done, Self::Stopped, Self::Failed, Self::Lost]
-            .into_iter()
-            .find(|outcome| outcome.as_str() == word)
+        Self::ALL.into_iter().find(|outcome| outcome.as_str() == word)
     }
 }
 

@@ -11,6 +11,7 @@ use tokio::task::{JoinHandle, JoinSet};
 
 use super::{Cancel, apart};
 use crate::domain::task::{Failure, Next, Task};
+use crate::metrics::{Metrics, TaskEnd};
 use crate::services::{Error, Site, tasks, webhooks};
 use crate::trace;
 
@@ -179,6 +180,7 @@ impl Crew {
     /// Does one task and records what came of it.
     async fn one(self, task: Task) {
         let site = self.site.clone();
+        let _running = Running::count(&site.metrics);
         let ended = tokio::select! {
             ended = self.perform(&task) => ended,
             () = self.keep(&task) => {
@@ -195,7 +197,9 @@ impl Crew {
         let mut wait = Duration::from_millis(100);
         for _ in 0..TRIES {
             let recorded = match &ended {
-                Ok(()) => self.clerk.finish(&task).await,
+                Ok(()) => self.clerk.finish(&task).await.inspect(|()| {
+                    site.metrics.task_ended(&task.kind, TaskEnd::Done);
+                }),
                 Err(failure) => {
                     fail(&site, &task, failure).await.map_err(|error| error.to_string())
                 }
@@ -237,15 +241,35 @@ impl Crew {
     }
 }
 
+/// A task that is under way, until it is dropped.
+struct Running(Arc<Metrics>);
+
+impl Running {
+    fn count(metrics: &Arc<Metrics>) -> Self {
+        metrics.tasks_running.inc();
+        Self(metrics.clone())
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.0.tasks_running.dec();
+    }
+}
+
 /// Records that a task failed.
 async fn fail(site: &Site, task: &Task, failure: &Failure) -> Result<(), Error> {
     let (id, kind, attempts) = (&task.id, &task.kind, task.attempts);
     let reason = failure.reason();
     match tasks::fail(site, task, failure).await? {
         Some(Next::Retry(at)) => {
+            site.metrics.task_ended(kind, TaskEnd::Failed);
             tracing::info!(task = id, kind, attempts, %at, reason, "a task is tried again");
         }
-        Some(Next::Bury) => tracing::error!(task = id, kind, attempts, reason, "a task is dead"),
+        Some(Next::Bury) => {
+            site.metrics.task_ended(kind, TaskEnd::GivenUp);
+            tracing::error!(task = id, kind, attempts, reason, "a task is dead");
+        }
         None => tracing::warn!(task = id, kind, reason, "a task failed that was lost already"),
     }
     Ok(())

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
+use crate::metrics::{Metrics, Refusal};
 use crate::store::db::StoreError;
 
 /// Why a use case refuses.
@@ -41,6 +42,19 @@ pub enum Error {
     /// A fault of ours.
     #[error("internal error: {0}")]
     Internal(#[source] StoreError),
+}
+
+impl Error {
+    /// Counts what the rules of an event refuse, on its way to whoever asked.
+    #[must_use]
+    pub fn counted(self, metrics: &Metrics) -> Self {
+        match self {
+            Self::Full => metrics.refused(Refusal::Full),
+            Self::Closed => metrics.refused(Refusal::Closed),
+            _ => {}
+        }
+        self
+    }
 }
 
 impl From<StoreError> for Error {

@@ -187,6 +187,7 @@ pub async fn create(site: &Site, details: EventDetails) -> Result<CreatedEvent, 
             })
         })
         .await?;
+    site.metrics.events_made.inc();
     Ok(CreatedEvent { summary, token })
 }
 

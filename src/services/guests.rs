@@ -105,6 +105,7 @@ pub async fn decide(
         })
     })
     .await
+    .map_err(|error| error.counted(&site.metrics))
 }
 
 /// Lets a guest come, past the capacity where needed; a message records it.

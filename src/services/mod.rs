@@ -15,6 +15,7 @@ pub mod jobs;
 pub mod limits;
 pub mod listings;
 pub mod messages;
+pub mod monitor;
 pub mod pages;
 pub mod rsvps;
 pub mod seeding;
@@ -31,6 +32,7 @@ pub use error::{Error, Field, FieldError};
 use crate::domain::clock::{Clock, Entropy};
 use crate::domain::decay::Fading;
 use crate::domain::token::TokenHash;
+use crate::metrics::Metrics;
 use crate::outbound::webhooks::{Sender, WebhookOptions};
 use crate::store::db::Db;
 
@@ -53,6 +55,8 @@ pub struct Site {
     pub bell: tasks::Bell,
     /// Sends webhooks; `None` where they are switched off.
     pub webhooks: Option<Sender>,
+    /// What is counted.
+    pub metrics: Arc<Metrics>,
 }
 
 /// The site's rules, from the configuration.

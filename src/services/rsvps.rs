@@ -145,10 +145,12 @@ pub async fn submit(
                 Ok::<_, Error>((rsvp, is_watched))
             })
         })
-        .await?;
+        .await
+        .map_err(|error| error.counted(&site.metrics))?;
     if is_watched {
         site.bell.ring();
     }
+    site.metrics.answer_given(rsvp.reply);
     site.touches.event(&rsvp.event_id, BOOST_ANSWER);
     Ok(Submitted { rsvp, token })
 }
@@ -346,7 +348,8 @@ pub async fn edit_own(
                 own_answer(tx, rsvp).await
             })
         })
-        .await?;
+        .await
+        .map_err(|error| error.counted(&site.metrics))?;
     site.touches.event(&own.rsvp.event_id, BOOST_ANSWER);
     Ok(own)
 }

@@ -52,6 +52,14 @@ pub struct Machine {
     pub disk: Option<Space>,
     /// Bytes of memory that this process uses.
     pub own_memory: Option<u64>,
+    /// Bytes of addresses that this process has.
+    pub own_address_space: Option<u64>,
+    /// Files and connections that this process has open, and how many it may have.
+    pub open_files: Option<usize>,
+    /// See `open_files`.
+    pub open_files_max: Option<usize>,
+    /// When this process started, in Unix seconds.
+    pub started_at: Option<u64>,
     /// Available and total bytes of memory.
     pub memory: Option<Space>,
     /// For how long this process has been running.
@@ -123,7 +131,7 @@ async fn look_at_database(db: &Db) -> Result<DatabaseStatus, Error> {
     Ok(DatabaseStatus { engine, schema, bytes, events, channels, answers })
 }
 
-fn look_at_machine(file: Option<&Path>) -> Machine {
+pub(super) fn look_at_machine(file: Option<&Path>) -> Machine {
     let Ok(mut system) = System::new() else { return Machine::default() };
     system.refresh_memory_specifics(MemoryRefreshKind::nothing().with_ram());
     let own = Pid::from_u32(std::process::id());
@@ -133,14 +141,18 @@ fn look_at_machine(file: Option<&Path>) -> Machine {
         ProcessRefreshKind::nothing().with_memory().with_cpu(),
     );
     let process = system.process(own);
-    let seconds = |seconds: u64| SignedDuration::from_secs(i64::try_from(seconds).unwrap_or(0));
+    let millis = |millis: u64| SignedDuration::from_millis(i64::try_from(millis).unwrap_or(0));
     let total = system.total_memory();
     Machine {
         disk: file.and_then(disk_of),
         own_memory: process.map(sysinfo::Process::memory),
+        own_address_space: process.map(sysinfo::Process::virtual_memory),
+        open_files: process.and_then(sysinfo::Process::open_files),
+        open_files_max: process.and_then(sysinfo::Process::open_files_limit),
+        started_at: process.map(sysinfo::Process::start_time),
         memory: (total > 0).then(|| Space { free: system.available_memory(), total }),
-        running_for: process.map(|process| seconds(process.run_time())),
-        processor_time: process.map(|process| seconds(process.accumulated_cpu_time() / 1000)),
+        running_for: process.map(|process| millis(process.run_time().saturating_mul(1000))),
+        processor_time: process.map(|process| millis(process.accumulated_cpu_time())),
         load: System::load_average().ok().map(|load| load.fifteen),
         processors: std::thread::available_parallelism().map_or(1, std::num::NonZero::get),
     }

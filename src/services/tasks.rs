@@ -12,6 +12,7 @@ use super::{Error, Site};
 use crate::domain::clock::Entropy;
 use crate::domain::id;
 use crate::domain::task::{self, Failure, NewTask, Next, Priority, State, Task};
+use crate::metrics::{Family, Kind, whole};
 use crate::store::db::{StoreError, Tx};
 use crate::store::tasks;
 
@@ -20,6 +21,8 @@ use crate::store::tasks;
 pub const LEASE: Duration = Duration::from_secs(60);
 /// Rows of a long list that are changed in one transaction.
 const BATCH: i64 = 200;
+/// Tasks that are counted, of each priority and state; beyond it nobody needs to know how many.
+const COUNTED: i64 = 100_000;
 
 /// Wakes the worker of this process for what was asked for a moment ago; the other processes see it
 /// when they look.
@@ -229,6 +232,31 @@ async fn settle_one(tx: &mut Tx, id: &str, what: Dead, now: Timestamp) -> Result
         Dead::Retry => tasks::revive(tx, id, now).await,
         Dead::Discard => tasks::discard(tx, id).await,
     }
+}
+
+/// How long the queue is, and how late.
+pub(super) async fn families(site: &Site) -> Result<Vec<Family>, Error> {
+    let now = site.clock.now();
+    let depths = site.db.read(move |tx| Box::pin(tasks::depths(tx, now, COUNTED))).await?;
+    let mut depth = Family::new(
+        Kind::Gauge,
+        "openrsvp_queue_tasks",
+        "Tasks by state (due; later: to be done later, or being done; dead: given up) and priority, up to 100000 each",
+    );
+    let mut age = Family::new(
+        Kind::Gauge,
+        "openrsvp_queue_oldest_due_age_seconds",
+        "How long the task that has been due for the longest time has been so; 0 when none is due",
+    );
+    for (priority, found) in depths {
+        let priority = priority.as_str();
+        for (state, count) in [("due", found.due), ("later", found.later), ("dead", found.dead)] {
+            depth = depth.row(&[("state", state), ("priority", priority)], whole(count));
+        }
+        let late = found.first_at.map_or(0.0, |first| now.duration_since(first).as_secs_f64());
+        age = age.row(&[("priority", priority)], late.max(0.0));
+    }
+    Ok(vec![depth, age])
 }
 
 /// A task and the lease it was taken with.

@@ -36,6 +36,7 @@
 //! - A unique clash does not say which constraint: have one that is possible in each call.
 
 mod care;
+mod figures;
 mod run;
 mod tx;
 
@@ -45,6 +46,7 @@ use std::sync::Arc;
 
 use super::lock::{self, Lock};
 use super::{migrate, postgres, sqlite};
+use crate::metrics::StatementFigures;
 use crate::trace;
 
 pub use super::dialect::Query;
@@ -67,7 +69,7 @@ pub enum Engine {
 
 /// The database. Clones share it.
 #[derive(Clone)]
-pub struct Db(Arc<Inner>);
+pub struct Db(Arc<Inner>, Arc<StatementFigures>);
 
 enum Inner {
     Sqlite(Box<sqlite::Threads>, SqliteOptions),
@@ -78,16 +80,18 @@ impl Db {
     /// Opens the database; a SQLite file is made when there is none. The schema is left as it is:
     /// see [`Db::migrate`].
     pub async fn open(options: &StoreOptions) -> Result<Self, StoreError> {
-        Ok(Self(Arc::new(match options {
+        let figures = Arc::new(StatementFigures::default());
+        let inner = match options {
             StoreOptions::Sqlite(options) => {
-                let own = options.clone();
-                let threads = blocking(move || sqlite::Threads::start(&own)).await?;
+                let (own, counted) = (options.clone(), figures.clone());
+                let threads = blocking(move || sqlite::Threads::start(&own, &counted)).await?;
                 Inner::Sqlite(Box::new(threads), options.clone())
             }
             StoreOptions::Postgres(options) => {
                 Inner::Postgres(Box::new(postgres::Server::connect(options).await?))
             }
-        })))
+        };
+        Ok(Self(Arc::new(inner), figures))
     }
 
     /// Which engine it is.

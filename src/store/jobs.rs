@@ -10,6 +10,8 @@ use crate::domain::job::{Counts, Job, Outcome, Run};
 queries! {
     LIST_LAST = "SELECT id, number, started_at, ended_at, outcome, counts, reason FROM job_runs
         WHERE job = $1 ORDER BY number DESC LIMIT $2";
+    LAST_DONE = "SELECT ended_at FROM job_runs WHERE job = $1 AND outcome = 'done'
+        ORDER BY number DESC LIMIT 1";
     NEXT_NUMBER = "SELECT CAST(COALESCE(MAX(number), 0) + 1 AS BIGINT) FROM job_runs
         WHERE job = $1";
     INSERT = "INSERT INTO job_runs (id, job, number, started_at, ended_at, outcome, counts, reason)
@@ -44,6 +46,12 @@ pub async fn list_last(tx: &mut Tx, job: Job, limit: i64) -> Result<Vec<Run>, St
 /// The last run of a job.
 pub async fn last(tx: &mut Tx, job: Job) -> Result<Option<Run>, StoreError> {
     Ok(list_last(tx, job, 1).await?.pop())
+}
+
+/// When a run of a job last came to its end.
+pub async fn last_done(tx: &mut Tx, job: Job) -> Result<Option<Timestamp>, StoreError> {
+    let row = tx.one(&LAST_DONE, values![job.name()]).await?;
+    row.map_or(Ok(None), |row| Reader::new(&row, "job_runs").optional_time())
 }
 
 /// The number of the next run of a job.

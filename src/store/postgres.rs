@@ -85,6 +85,13 @@ impl Server {
         self.reach.connecting("acquire", Box::pin(self.pool.acquire())).await
     }
 
+    /// Connections that are open, those of them that nobody uses, and the most there may be.
+    pub(super) fn pooled(&self) -> [usize; 3] {
+        let most = usize::try_from(self.connections).unwrap_or(usize::MAX);
+        let open = usize::try_from(self.pool.size()).unwrap_or(most);
+        [open, self.pool.num_idle(), most]
+    }
+
     /// Whether the server can be reached.
     pub(super) fn reach(&self) -> &Arc<Reach> {
         &self.reach

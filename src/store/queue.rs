@@ -68,6 +68,11 @@ impl<T> Queue<T> {
         self.lock().items.pop_front()
     }
 
+    /// How many items are in it.
+    pub(super) fn len(&self) -> usize {
+        self.lock().items.len()
+    }
+
     /// Takes no more items; those inside are still handed out.
     pub(super) fn close(&self) {
         self.lock().closed = true;

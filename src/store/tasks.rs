@@ -51,6 +51,16 @@ queries! {
             WHERE o.state = 'open' AND o.dedupe_key IS NOT NULL
                 AND o.dedupe_key = tasks.dedupe_key)";
     DISCARD = "DELETE FROM tasks WHERE id = $1 AND state = 'dead'";
+    COUNT_DUE = "SELECT CAST(COUNT(*) AS BIGINT) FROM (SELECT id FROM tasks
+        WHERE state = 'open' AND priority = $1 AND due_at <= $2 ORDER BY due_at, id LIMIT $3) p";
+    COUNT_LATER = "SELECT CAST(COUNT(*) AS BIGINT) FROM (SELECT id FROM tasks
+        WHERE state = 'open' AND priority = $1 AND due_at > $2 ORDER BY due_at, id LIMIT $3) p";
+    COUNT_DEAD = "SELECT CAST(COUNT(CASE WHEN p.priority = 'high' THEN p.id END) AS BIGINT),
+            CAST(COUNT(CASE WHEN p.priority = 'normal' THEN p.id END) AS BIGINT),
+            CAST(COUNT(CASE WHEN p.priority = 'low' THEN p.id END) AS BIGINT)
+        FROM (SELECT id, priority FROM tasks WHERE state = 'dead' ORDER BY id LIMIT $1) p";
+    FIRST_DUE = "SELECT due_at FROM tasks WHERE state = 'open' AND priority = $1
+        ORDER BY due_at, id LIMIT 1";
     LIST = concat!("SELECT ", columns!(), " FROM tasks WHERE state = $1 AND id > $2
         ORDER BY id LIMIT $3");
 }
@@ -180,4 +190,41 @@ pub async fn list(
 ) -> Result<Vec<Task>, StoreError> {
     let rows = tx.all(&LIST, values![state.as_str(), after, limit]).await?;
     rows.iter().map(from_row).collect()
+}
+
+/// How many tasks there are of a priority.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Depth {
+    /// Open, and their time has come.
+    pub due: i64,
+    /// Open; their time comes, or somebody is at them.
+    pub later: i64,
+    /// Given up.
+    pub dead: i64,
+    /// The time of the first that is open.
+    pub first_at: Option<Timestamp>,
+}
+
+/// How many tasks there are of each priority; more than `limit` of a kind are not counted.
+pub async fn depths(
+    tx: &mut Tx,
+    now: Timestamp,
+    limit: i64,
+) -> Result<Vec<(Priority, Depth)>, StoreError> {
+    let dead = tx.one(&COUNT_DEAD, values![limit]).await?;
+    let mut depths = Vec::new();
+    for (place, priority) in Priority::ALL.into_iter().enumerate() {
+        let name = priority.as_str();
+        let due = tx.one(&COUNT_DUE, values![name, micros(now), limit]).await?;
+        let later = tx.one(&COUNT_LATER, values![name, micros(now), limit]).await?;
+        let first = tx.one(&FIRST_DUE, values![name]).await?;
+        let depth = Depth {
+            due: due.map_or(Ok(0), |row| row.get(0))?,
+            later: later.map_or(Ok(0), |row| row.get(0))?,
+            dead: dead.as_ref().map_or(Ok(0), |row| row.get(place))?,
+            first_at: first.map(|row| Reader::new(&row, "tasks").time()).transpose()?,
+        };
+        depths.push((priority, depth));
+    }
+    Ok(depths)
 }

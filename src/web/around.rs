@@ -19,6 +19,7 @@ use super::error::Problem;
 use super::ops::Readiness;
 use crate::domain::clock::Entropy;
 use crate::domain::id;
+use crate::metrics::Metrics;
 use crate::trace;
 
 const CONTENT_POLICY: &str = "default-src 'none'; style-src 'self'; script-src 'self'; \
@@ -43,6 +44,7 @@ pub(super) struct Around {
     pub(super) options: Arc<WebOptions>,
     pub(super) entropy: Entropy,
     pub(super) readiness: Readiness,
+    pub(super) metrics: Arc<Metrics>,
 }
 
 #[async_trait]
@@ -55,6 +57,9 @@ impl Handler for Around {
         flow: &mut FlowCtrl,
     ) {
         let started = tokio::time::Instant::now();
+        let _under_way = self.metrics.http.begin();
+        // The router says at once what it has no route for.
+        let is_matched = response.status_code.is_none();
         let client = ClientInfo::read(
             request,
             &self.options.trusted_proxies,
@@ -85,11 +90,15 @@ impl Handler for Around {
             response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
         }
         let trace_id = trace::current_id();
+        let (took, status) = (started.elapsed(), response.status_code.unwrap_or_default().as_u16());
+        let route = request.matched_path();
+        let route = Some(route).filter(|route| is_matched && !route.starts_with("{*"));
+        self.metrics.http.answered(request.method().as_str(), route, status, took);
         tracing::info!(
             method = %request.method(),
             path = %path,
-            status = response.status_code.map_or(0, |status| status.as_u16()),
-            ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX),
+            status,
+            ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX),
             request_id,
             trace_id,
             "request"

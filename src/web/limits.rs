@@ -10,6 +10,7 @@ use super::client::ClientInfo;
 use super::error::Problem;
 use crate::domain::limit::Action;
 use crate::domain::token;
+use crate::metrics::Refusal;
 use crate::services::Site;
 
 /// Counts the requests of a route that do something, and refuses those that are too many.
@@ -54,7 +55,10 @@ impl Limit {
         }
         match site.limits.take(ip, self.0, site.clock.now()) {
             Err(_) if is_owner(site, request) => Ok(()),
-            taken => taken.map_err(Problem::from),
+            taken => taken.map_err(|error| {
+                site.metrics.refused(Refusal::Limit(self.0));
+                Problem::from(error)
+            }),
         }
     }
 }

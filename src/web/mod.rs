@@ -7,6 +7,7 @@ mod body;
 pub mod client;
 pub mod error;
 mod limits;
+pub mod metrics;
 pub mod ops;
 pub mod pages;
 pub mod qr;
@@ -29,6 +30,7 @@ use self::route::at;
 use crate::domain::clock::Entropy;
 use crate::domain::limit::Action;
 use crate::jobs::scheduler::SchedulerOptions;
+use crate::metrics::Metrics;
 use crate::services::Site;
 
 /// Everything that answers HTTP.
@@ -43,6 +45,7 @@ pub fn service(
         options: Arc::new(options),
         entropy: site.entropy.clone(),
         readiness: readiness.clone(),
+        metrics: site.metrics.clone(),
     };
     let api = api_routes();
     let document = openapi::document(&api).to_json().unwrap_or_default();
@@ -64,9 +67,9 @@ pub fn service(
 
 /// What answers before the database does: alive, not ready, and a kind page for everybody.
 #[must_use]
-pub fn waiting(entropy: Entropy, options: WebOptions) -> Service {
+pub fn waiting(entropy: Entropy, options: WebOptions, metrics: Arc<Metrics>) -> Service {
     let readiness = ops::Readiness::default();
-    let around = Around { options: Arc::new(options), entropy, readiness };
+    let around = Around { options: Arc::new(options), entropy, readiness, metrics };
     let router = Router::new()
         .push(at("healthz").get(ops::healthz).done())
         .push(Router::with_path("{**rest}").goal(ops::wait_for_database));

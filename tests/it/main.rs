@@ -24,6 +24,7 @@ mod limits;
 mod looks;
 mod markdown;
 mod messages;
+mod metrics;
 mod organizer;
 mod owner;
 mod pages;

@@ -58,7 +58,8 @@ impl Db {
             Inner::Sqlite(threads, _) => settle(threads.write(closure).await),
             Inner::Postgres(server) => {
                 let work = async {
-                    let mut tx = Tx::new(Connection::Write(Box::new(server.begin().await?)));
+                    let connection = Connection::Write(Box::new(server.begin().await?));
+                    let mut tx = Tx::new(connection, self.1.clone());
                     let outcome = tx.watch(closure).await;
                     if tx.is_lost() {
                         server.reach().doubt();
@@ -80,7 +81,8 @@ impl Db {
             Inner::Sqlite(threads, _) => settle(threads.read(closure).await),
             Inner::Postgres(server) => {
                 let work = async {
-                    let mut tx = Tx::new(Connection::Read(Box::new(server.acquire().await?)));
+                    let connection = Connection::Read(Box::new(server.acquire().await?));
+                    let mut tx = Tx::new(connection, self.1.clone());
                     let outcome = tx.watch(closure).await;
                     if tx.is_lost() {
                         server.reach().doubt();

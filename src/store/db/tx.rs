@@ -7,12 +7,14 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use sqlx::pool::PoolConnection;
 use sqlx::{Postgres, Transaction};
+use tokio::time::Instant;
 
 use super::super::dialect::Query;
 use super::super::error::StoreError;
 use super::super::value::{Row, Value};
 use super::super::{postgres, sqlite};
 use super::BoxFuture;
+use crate::metrics::StatementFigures;
 use crate::trace::Statements;
 
 /// A transaction, or the snapshot of a [`Db::read`].
@@ -22,6 +24,8 @@ pub struct Tx {
     is_lost: bool,
     in_statement: Arc<AtomicBool>,
     statements: Option<Statements>,
+    figures: Arc<StatementFigures>,
+    started: Option<(&'static str, Instant)>,
 }
 
 /// What a transaction runs on.
@@ -84,17 +88,24 @@ impl Tx {
         self.end(result)
     }
 
-    pub(super) fn new(connection: Connection) -> Self {
+    pub(super) fn new(connection: Connection, figures: Arc<StatementFigures>) -> Self {
         let in_statement = Arc::new(AtomicBool::new(false));
-        Self { connection, failed: None, is_lost: false, in_statement, statements: None }
+        let (failed, is_lost, statements, started) = (None, false, None, None);
+        Self { connection, failed, is_lost, in_statement, statements, figures, started }
     }
 
-    pub(in super::super) fn sqlite_writer(connection: rusqlite::Connection) -> Self {
-        Self::new(Connection::SqliteWrite(Box::new(connection)))
+    pub(in super::super) fn sqlite_writer(
+        connection: rusqlite::Connection,
+        figures: Arc<StatementFigures>,
+    ) -> Self {
+        Self::new(Connection::SqliteWrite(Box::new(connection)), figures)
     }
 
-    pub(in super::super) fn sqlite_reader(connection: rusqlite::Connection) -> Self {
-        Self::new(Connection::SqliteRead(Box::new(connection)))
+    pub(in super::super) fn sqlite_reader(
+        connection: rusqlite::Connection,
+        figures: Arc<StatementFigures>,
+    ) -> Self {
+        Self::new(Connection::SqliteRead(Box::new(connection)), figures)
     }
 
     pub(in super::super) fn sqlite_connection(&self) -> Option<&rusqlite::Connection> {
@@ -145,11 +156,15 @@ impl Tx {
             statements.ran(query.name);
         }
         self.in_statement.store(true, Ordering::Relaxed);
+        self.started = Some((query.name, Instant::now()));
         Ok(())
     }
 
     fn end<T>(&mut self, result: Result<T, StoreError>) -> Result<T, StoreError> {
         self.in_statement.store(false, Ordering::Relaxed);
+        if let Some((name, started)) = self.started.take() {
+            self.figures.ran(name, started.elapsed(), result.is_err());
+        }
         match &result {
             Ok(_) => self.failed = None,
             Err(error) => {

@@ -23,6 +23,7 @@ use super::super::error::StoreError;
 use super::super::options::SqliteOptions;
 use super::super::queue::Queue;
 use super::{open_reader, open_writer, refused};
+use crate::metrics::StatementFigures;
 
 /// Most jobs in one transaction.
 const GROUP: usize = 64;
@@ -118,7 +119,10 @@ pub(in super::super) struct Threads {
 
 impl Threads {
     /// Opens the connections and starts the threads.
-    pub(in super::super) fn start(options: &SqliteOptions) -> Result<Self, StoreError> {
+    pub(in super::super) fn start(
+        options: &SqliteOptions,
+        figures: &Arc<StatementFigures>,
+    ) -> Result<Self, StoreError> {
         // Dropped on an error halfway, it ends the threads that run already.
         let mut threads = Self {
             writes: Arc::new(Queue::new(WAITING)),
@@ -127,14 +131,14 @@ impl Threads {
             writer: Mutex::default(),
             changes: Arc::default(),
         };
-        let writer = Tx::sqlite_writer(open_writer(options)?);
+        let writer = Tx::sqlite_writer(open_writer(options)?, figures.clone());
         let (queue, changes) = (threads.writes.clone(), threads.changes.clone());
         let handle = spawn("sqlite-writer", move || write_all(writer, &queue, &changes))?;
         threads.writer = Mutex::new(Some(handle));
         let mut readers = Vec::new();
         for _ in 0..options.readers.max(1) {
             let connection = open_reader(&options.path, options.busy_timeout)?;
-            let reader = Tx::sqlite_reader(connection);
+            let reader = Tx::sqlite_reader(connection, figures.clone());
             let queue = threads.reads.clone();
             readers.push(spawn("sqlite-reader", move || read_all(reader, &queue))?);
         }
@@ -178,6 +182,11 @@ impl Threads {
     /// How often this process has changed the database. It has grown before a change is answered.
     pub(in super::super) fn changes(&self) -> u64 {
         self.changes.load(Ordering::Acquire)
+    }
+
+    /// How many jobs wait for the writer, and for the readers.
+    pub(in super::super) fn waiting(&self) -> [usize; 2] {
+        [self.writes.len(), self.reads.len()]
     }
 
     /// Takes no more work; what waits is still done.

@@ -1,6 +1,7 @@
 //! Telling programs that fill in every form they find from people, without asking people anything:
 //! a field that nobody sees, and the time that typing takes.
 
+use crate::metrics::Refusal;
 use crate::services::limits::Doubt;
 use crate::services::{Error, Field, FieldError, Site};
 
@@ -13,9 +14,13 @@ pub(super) fn check(
     fields: impl Fn(&str) -> Option<String>,
     started: &mut String,
 ) -> Result<(), Error> {
-    let refuse = |message: &str| Err(FieldError::new(Field::Whole, message).into());
+    let refuse = |refusal, message: &str| {
+        site.metrics.refused(refusal);
+        Err(FieldError::new(Field::Whole, message).into())
+    };
     if site.limits.is_on() && fields(BAIT).is_some_and(|text| !text.trim().is_empty()) {
         return refuse(
+            Refusal::Bait,
             "Something was filled in that people do not see, perhaps by your browser. It is empty \
              again now: send once more.",
         );
@@ -23,10 +28,15 @@ pub(super) fn check(
     let now = site.clock.now();
     match site.limits.check_stamp(started, now) {
         Ok(()) => Ok(()),
-        Err(Doubt::TooQuick) => refuse("That went very fast. Look it over, then send once more."),
+        Err(Doubt::TooQuick) => {
+            refuse(Refusal::TooQuick, "That went very fast. Look it over, then send once more.")
+        }
         Err(Doubt::NotOurs) => {
             *started = site.limits.stamp(now);
-            refuse("This page lay open for too long. Look it over, then send once more.")
+            refuse(
+                Refusal::NotOurs,
+                "This page lay open for too long. Look it over, then send once more.",
+            )
         }
     }
 }

@@ -10,7 +10,7 @@ use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use openrsvp::app::{self, AppOptions, Opening, Running};
+use openrsvp::app::{self, AppOptions, MetricsOptions, Opening, Running};
 use openrsvp::domain::clock::{Clock, Entropy};
 use openrsvp::domain::decay::Fading;
 use openrsvp::domain::token;
@@ -123,6 +123,11 @@ impl TestApp {
         &self.running[0]
     }
 
+    /// All running programs.
+    pub fn instances(&self) -> &[Running] {
+        &self.running
+    }
+
     pub async fn stop(self) {
         for running in self.running {
             running.stop().await;
@@ -228,6 +233,11 @@ async fn start(
         scheduler: SchedulerOptions::new(false, 1, 12),
         worker: None,
         limits,
+        // Asked anew each time.
+        metrics: MetricsOptions {
+            listen: Some("127.0.0.1:0".to_owned()),
+            kept_for: Duration::ZERO,
+        },
     };
     app::start(options, clock, entropy).await.expect("the program starts")
 }
