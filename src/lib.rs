@@ -7,6 +7,7 @@ pub mod domain;
 pub mod jobs;
 pub mod metrics;
 pub mod outbound;
+pub mod replica;
 pub mod services;
 pub mod store;
 pub mod trace;

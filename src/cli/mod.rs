@@ -13,6 +13,7 @@ mod options;
 mod out;
 mod queue;
 mod reference;
+mod restore;
 mod seed_data;
 mod serve;
 mod transfer;
@@ -78,6 +79,11 @@ enum Command {
     Import(import::Args),
     /// Move the site from SQLite to PostgreSQL, or back
     Transfer(transfer::Args),
+    /// Make the database out of a replica that this program or Litestream wrote
+    Restore(restore::Args),
+    /// Show what is in a replica
+    #[command(subcommand)]
+    Backup(restore::Backup),
     /// Run what the program otherwise does by itself, or show when it did
     #[command(subcommand)]
     Job(job::Command),
@@ -161,6 +167,8 @@ fn perform(runtime: &Runtime, loaded: &Loaded, command: Command) -> ExitCode {
         Command::Migrate(args) => code_of(runtime.block_on(migrate::run(loaded, &args))),
         Command::Import(args) => code_of(runtime.block_on(import::run(loaded, &args))),
         Command::Transfer(args) => code_of(runtime.block_on(transfer::run(loaded, &args))),
+        Command::Restore(args) => exit_of(runtime.block_on(restore::run(loaded, &args))),
+        Command::Backup(command) => exit_of(runtime.block_on(restore::backup(&command))),
         Command::Job(command) => code_of(runtime.block_on(job::run(loaded, &command))),
         Command::Worker(args) => exit_of(runtime.block_on(worker::run(loaded, &args))),
         Command::Queue(command) => code_of(runtime.block_on(queue::run(loaded, &command))),

@@ -13,7 +13,7 @@ const LAYERS: [&str; 11] = [
 const OWNERS: [(&str, &[&str]); 9] = [
     ("opentelemetry", &["src/trace"]),
     ("sqlx::", &["src/store"]),
-    ("rusqlite::", &["src/store"]),
+    ("rusqlite::", &["src/store", "src/replica"]),
     ("reqwest::", &["src/outbound", "src/trace"]),
     ("salvo", &["src/web", "src/app.rs", "src/app"]),
     ("prometheus_client", &["src/metrics"]),

@@ -1,0 +1,154 @@
+//! `restore` and `backup`: databases out of replicas.
+
+use std::path::PathBuf;
+
+use anyhow::{Result, bail};
+use clap::Subcommand;
+use indicatif::ProgressBar;
+use jiff::Timestamp;
+use serde_json::json;
+
+use super::out;
+use crate::config::Loaded;
+use crate::replica::place::Replica;
+use crate::replica::plan::{self, File, Target};
+use crate::replica::restore;
+
+/// What to restore, and where to.
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    /// The replica: file:///directory or s3://bucket/prefix (AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY,
+    /// AWS_REGION and AWS_ENDPOINT_URL tell who asks whom)
+    #[arg(long, value_name = "URL")]
+    from: String,
+    /// Where to put the database [default: the configured one]
+    #[arg(long, value_name = "PATH")]
+    to: Option<PathBuf>,
+    /// The state just before this moment, such as 2026-06-13T17:00:00Z [default: the newest]
+    #[arg(long, value_name = "RFC3339", conflicts_with = "txid")]
+    timestamp: Option<Timestamp>,
+    /// Exactly this state; `openrsvp backup list` shows those that can be had
+    #[arg(long, value_parser = txid)]
+    txid: Option<u64>,
+    /// Change nothing: say what would be restored
+    #[arg(long)]
+    dry_run: bool,
+    /// Replace a database that is there, and keep it under another name
+    #[arg(long)]
+    force: bool,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
+
+/// What to do with replicas.
+#[derive(Debug, Subcommand)]
+pub(super) enum Backup {
+    /// Show the states that can be restored, the newest first
+    List(List),
+}
+
+/// Which replica.
+#[derive(Debug, clap::Args)]
+pub(super) struct List {
+    /// The replica: file:///directory or s3://bucket/prefix
+    #[arg(long, value_name = "URL")]
+    from: String,
+    /// At most so many
+    #[arg(long, default_value_t = 20)]
+    limit: usize,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
+
+/// A txid as it is written: hexadecimal.
+fn txid(text: &str) -> Result<u64, String> {
+    let number = u64::from_str_radix(text.trim_start_matches("0x"), 16);
+    number.map_err(|_| "a txid is a hexadecimal number such as 000000000000002a".to_owned())
+}
+
+/// Restores.
+pub(super) async fn run(loaded: &Loaded, args: &Args) -> Result<()> {
+    let configured = loaded.config.database.url.is_none();
+    let to = match &args.to {
+        Some(to) => to.clone(),
+        None if configured => loaded.config.database.sqlite_path(),
+        None => bail!("the configured database is PostgreSQL: say with --to where to put the file"),
+    };
+    let replica = Replica::at(&args.from)?;
+    let mut files = replica.list().await?;
+    let target = match (args.timestamp, args.txid) {
+        (Some(at), _) => {
+            files = replica.timed(files).await?;
+            Target::Before(at)
+        }
+        (None, Some(txid)) => Target::Txid(txid),
+        (None, None) => Target::Latest,
+    };
+    let chosen = plan::plan(&files, target)?;
+    if args.dry_run {
+        return show_plan(&chosen, args.json);
+    }
+    let bar = ProgressBar::new(chosen.len() as u64).with_message("files");
+    let tell = |done: usize| bar.set_position(done as u64);
+    let restored = restore::restore(&replica, &chosen, &to, args.force, tell).await;
+    bar.finish_and_clear();
+    let restored = restored?;
+    if args.json {
+        return Ok(out::line(json!({
+            "to": to,
+            "txid": format!("{:016x}", restored.txid),
+            "written_at": restored.at.to_string(),
+            "bytes": restored.bytes,
+            "kept": restored.kept,
+        }))?);
+    }
+    out::line(format_args!(
+        "{} is as it was at {} (txid {:016x}, {} bytes).",
+        to.display(),
+        restored.at,
+        restored.txid,
+        restored.bytes
+    ))?;
+    if let Some(kept) = restored.kept {
+        out::line(format_args!("What was there before is kept as {}.", kept.display()))?;
+    }
+    Ok(())
+}
+
+fn show_plan(chosen: &[File], json: bool) -> Result<()> {
+    let bytes: u64 = chosen.iter().map(|file| file.size).sum();
+    let txid = chosen.last().map_or(0, |file| file.max);
+    if json {
+        let files: Vec<_> =
+            chosen.iter().map(|file| json!({ "level": file.level, "name": file.name() })).collect();
+        let txid = format!("{txid:016x}");
+        return Ok(out::line(json!({ "txid": txid, "bytes": bytes, "files": files }))?);
+    }
+    let count = chosen.len();
+    Ok(out::line(format_args!(
+        "txid {txid:016x} would be restored from {count} files, {bytes} bytes."
+    ))?)
+}
+
+/// Shows replicas.
+pub(super) async fn backup(command: &Backup) -> Result<()> {
+    let Backup::List(list) = command;
+    let replica = Replica::at(&list.from)?;
+    let files = replica.list().await?;
+    let points = replica.timed(plan::points(&files).take(list.limit).collect()).await?;
+    if list.json {
+        let points = points.iter().map(|point| {
+            json!({ "txid": format!("{:016x}", point.max), "written_at": point.at.to_string() })
+        });
+        return Ok(out::line(serde_json::Value::from_iter(points))?);
+    }
+    for point in &points {
+        out::line(format_args!("{:016x}  {}", point.max, point.at))?;
+    }
+    if points.is_empty() {
+        out::line("There is nothing in this replica.")?;
+    }
+    Ok(())
+}

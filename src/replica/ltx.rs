@@ -1,0 +1,272 @@
+//! LTX files: page images that take a database from one txid to another, as Litestream 0.5 writes
+//! them (<https://github.com/superfly/ltx>). All integers are big-endian unless said otherwise.
+
+use std::io::{self, Read};
+
+use crc::{CRC_64_GO_ISO, Crc, Digest, Table};
+use jiff::Timestamp;
+use lz4_flex::block::decompress_into;
+use lz4_flex::frame::FrameDecoder;
+
+/// Bytes of a header.
+pub const HEADER_BYTES: usize = 100;
+/// The header's flag for files without checksums of the database; there is no other one.
+const NO_CHECKSUMS: u32 = 0x2;
+/// A page's flag for a payload whose length comes first; without it the payload is an LZ4 frame.
+const SIZED: u16 = 0x1;
+/// SQLite locks here and keeps no page.
+const LOCK_BYTE: u64 = 0x4000_0000;
+
+static CRC: Crc<u64, Table<16>> = Crc::<u64, Table<16>>::new(&CRC_64_GO_ISO);
+
+/// Why a file cannot be read.
+#[derive(Debug, thiserror::Error)]
+pub enum LtxError {
+    /// It could not be read.
+    #[error("it cannot be read: {0}")]
+    Io(#[from] io::Error),
+    /// It is not what was written.
+    #[error("it is damaged: {0}")]
+    Damaged(&'static str),
+}
+
+use LtxError::Damaged;
+
+/// What a file says about itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Header {
+    /// Bytes of a page.
+    pub page_size: u32,
+    /// Pages of the database after this file.
+    pub commit: u32,
+    /// The first txid in it.
+    pub min: u64,
+    /// The last txid in it.
+    pub max: u64,
+    /// When it was written, to the millisecond.
+    pub at: Timestamp,
+}
+
+impl Header {
+    /// Reads a header.
+    pub fn read(bytes: &[u8; HEADER_BYTES]) -> Result<Self, LtxError> {
+        let short = |at: usize| u32::from_be_bytes(part(bytes, at));
+        let long = |at: usize| u64::from_be_bytes(part(bytes, at));
+        if &bytes[..4] != b"LTX1" {
+            return Err(Damaged("it does not begin as an LTX file"));
+        }
+        if short(4) & !NO_CHECKSUMS != 0 {
+            return Err(Damaged("its header has flags that nobody knows"));
+        }
+        let (page_size, commit, min, max) = (short(8), short(12), long(16), long(24));
+        if !page_size.is_power_of_two() || !(512..=65_536).contains(&page_size) {
+            return Err(Damaged("its pages have a size that SQLite does not know"));
+        }
+        if min == 0 || max < min || commit == 0 {
+            return Err(Damaged("its header contradicts itself"));
+        }
+        if bytes[80..].iter().any(|byte| *byte != 0) {
+            return Err(Damaged("its header does not end in zeros"));
+        }
+        let at = Timestamp::from_millisecond(i64::from_be_bytes(part(bytes, 32)))
+            .map_err(|_| Damaged("its header has no time"))?;
+        Ok(Self { page_size, commit, min, max, at })
+    }
+
+    /// The page that SQLite keeps for its locks.
+    pub fn lock_page(&self) -> u32 {
+        u32::try_from(LOCK_BYTE / u64::from(self.page_size) + 1).unwrap_or(u32::MAX)
+    }
+}
+
+fn part<const N: usize>(bytes: &[u8], at: usize) -> [u8; N] {
+    let mut part = [0; N];
+    part.copy_from_slice(&bytes[at..at + N]);
+    part
+}
+
+/// Where a page lies in its file.
+#[derive(Debug, PartialEq, Eq)]
+struct Entry {
+    page: u32,
+    offset: u64,
+    length: u64,
+}
+
+/// A file that is read page by page, and checked on the way.
+pub struct LtxReader<R> {
+    source: R,
+    header: Header,
+    checksum: Digest<'static, u64, Table<16>>,
+    offset: u64,
+    index: Vec<Entry>,
+    payload: Vec<u8>,
+}
+
+impl<R: Read> LtxReader<R> {
+    /// Reads the header.
+    pub fn open(mut source: R) -> Result<Self, LtxError> {
+        let mut bytes = [0; HEADER_BYTES];
+        read(&mut source, &mut bytes)?;
+        let header = Header::read(&bytes)?;
+        let mut checksum = CRC.digest();
+        checksum.update(&bytes);
+        let (index, payload, offset) = (Vec::new(), Vec::new(), HEADER_BYTES as u64);
+        Ok(Self { source, header, checksum, offset, index, payload })
+    }
+
+    /// What the file says about itself.
+    pub fn header(&self) -> Header {
+        self.header
+    }
+
+    /// Reads the next page into `page`, which has the size of one, and gives back its number;
+    /// `None` at the end, when all of the file has turned out to be whole.
+    pub fn next_page(&mut self, page: &mut [u8]) -> Result<Option<u32>, LtxError> {
+        let mut head = [0; 6];
+        self.take(&mut head)?;
+        self.checksum.update(&head);
+        let (number, flags) =
+            (u32::from_be_bytes(part(&head, 0)), u16::from_be_bytes(part(&head, 4)));
+        if number == 0 {
+            if flags != 0 {
+                return Err(Damaged("its pages do not end as they should"));
+            }
+            self.finish()?;
+            return Ok(None);
+        }
+        let start = self.offset - head.len() as u64;
+        let last = self.index.last().map_or(0, |entry| entry.page);
+        if number <= last || number > self.header.commit || number == self.header.lock_page() {
+            return Err(Damaged("its pages are not in order"));
+        }
+        match flags {
+            SIZED => self.read_sized(page)?,
+            0 => self.read_frame(page)?,
+            _ => return Err(Damaged("a page has flags that nobody knows")),
+        }
+        self.checksum.update(page);
+        self.index.push(Entry { page: number, offset: start, length: self.offset - start });
+        Ok(Some(number))
+    }
+
+    fn read_sized(&mut self, page: &mut [u8]) -> Result<(), LtxError> {
+        let mut length = [0; 4];
+        self.take(&mut length)?;
+        self.checksum.update(&length);
+        let length = u32::from_be_bytes(length) as usize;
+        if length > page.len() * 2 + 64 {
+            return Err(Damaged("a page is larger than a page can be"));
+        }
+        self.payload.clear();
+        self.extend_payload(length)?;
+        let unpacked = decompress_into(&self.payload, page);
+        if !unpacked.is_ok_and(|bytes| bytes == page.len()) {
+            return Err(Damaged("a page cannot be unpacked"));
+        }
+        Ok(())
+    }
+
+    /// An LZ4 frame has no length: it is walked from block to block.
+    fn read_frame(&mut self, page: &mut [u8]) -> Result<(), LtxError> {
+        self.payload.clear();
+        self.extend_payload(7)?;
+        let flags = self.payload[4];
+        // The size of the content, a dictionary, a checksum for each block, one for all.
+        let has = |bit: u8| usize::from(flags >> bit & 1);
+        self.extend_payload(8 * has(3) + 4 * has(0))?;
+        if has(2) == 0 {
+            return Err(Damaged("a page has no checksum"));
+        }
+        loop {
+            let at = self.payload.len();
+            self.extend_payload(4)?;
+            let size = u32::from_le_bytes(part(&self.payload, at)) as usize;
+            if size == 0 {
+                break;
+            }
+            let size = size & 0x7FFF_FFFF;
+            if self.payload.len() + size > page.len() * 2 + 128 {
+                return Err(Damaged("a page is larger than a page can be"));
+            }
+            self.extend_payload(size + 4 * has(4))?;
+        }
+        self.extend_payload(4)?;
+        let mut frame = FrameDecoder::new(self.payload.as_slice());
+        let unpacked = frame.read_exact(page).and_then(|()| frame.read(&mut [0]));
+        if !matches!(unpacked, Ok(0)) {
+            return Err(Damaged("a page cannot be unpacked"));
+        }
+        Ok(())
+    }
+
+    fn extend_payload(&mut self, length: usize) -> Result<(), LtxError> {
+        let at = self.payload.len();
+        self.payload.resize(at + length, 0);
+        read(&mut self.source, &mut self.payload[at..])?;
+        self.offset += length as u64;
+        Ok(())
+    }
+
+    fn take(&mut self, bytes: &mut [u8]) -> Result<(), LtxError> {
+        read(&mut self.source, bytes)?;
+        self.offset += bytes.len() as u64;
+        Ok(())
+    }
+
+    /// Compares all that was read with the index and the checksum at the end.
+    fn finish(&mut self) -> Result<(), LtxError> {
+        let mut index = Vec::new();
+        for entry in &self.index {
+            for number in [u64::from(entry.page), entry.offset, entry.length] {
+                write_varint(&mut index, number);
+            }
+        }
+        index.push(0);
+        index.extend((index.len() as u64).to_be_bytes());
+        let mut found = vec![0; index.len()];
+        self.take(&mut found)?;
+        if found != index {
+            return Err(Damaged("its index does not fit its pages"));
+        }
+        self.checksum.update(&found);
+        let mut trailer = [0; 16];
+        self.take(&mut trailer)?;
+        self.checksum.update(&trailer[..8]);
+        let checksum = self.checksum.clone().finalize() | 1 << 63;
+        if u64::from_be_bytes(part(&trailer, 8)) != checksum {
+            return Err(Damaged("its checksum is wrong"));
+        }
+        if self.source.read(&mut [0])? != 0 {
+            return Err(Damaged("something follows its end"));
+        }
+        self.check_completeness()
+    }
+
+    /// A file that begins with the first txid has every page.
+    fn check_completeness(&self) -> Result<(), LtxError> {
+        let has_lock = self.header.lock_page() <= self.header.commit;
+        let expected = self.header.commit as usize - usize::from(has_lock);
+        if self.header.min == 1 && self.index.len() != expected {
+            return Err(Damaged("pages are missing"));
+        }
+        Ok(())
+    }
+}
+
+/// Reads all of `bytes`; a file that ends before is damaged, not gone.
+fn read(source: &mut impl Read, bytes: &mut [u8]) -> Result<(), LtxError> {
+    source.read_exact(bytes).map_err(|error| match error.kind() {
+        io::ErrorKind::UnexpectedEof => Damaged("it ends too early"),
+        _ => LtxError::Io(error),
+    })
+}
+
+/// Unsigned LEB128.
+fn write_varint(out: &mut Vec<u8>, mut number: u64) {
+    while number >= 0x80 {
+        out.push((number & 0x7F) as u8 | 0x80);
+        number >>= 7;
+    }
+    out.push(number as u8);
+}

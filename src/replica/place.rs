@@ -1,0 +1,168 @@
+//! Where a replica lies: a directory, or a bucket behind the S3 protocol. They differ in how their
+//! files are named, and in nothing else.
+
+use std::fs;
+use std::io::{Seek as _, Write as _};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use futures_util::TryStreamExt as _;
+use jiff::Timestamp;
+use object_store::aws::AmazonS3Builder;
+use object_store::local::LocalFileSystem;
+use object_store::path::Path as Key;
+use object_store::{GetResultPayload, ObjectStore, ObjectStoreExt as _};
+use url::Url;
+
+use super::ltx::{HEADER_BYTES, Header, LtxError};
+use super::plan::{File, SNAPSHOTS};
+
+/// Headers that are read at once.
+const AT_ONCE: usize = 50;
+
+/// Why a replica cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum PlaceError {
+    /// The address means nothing.
+    #[error("a replica is named as file:///directory or s3://bucket/prefix, and {0} is neither")]
+    Address(String),
+    /// There is no such directory.
+    #[error("the directory {0} is not there")]
+    NoDirectory(PathBuf),
+    /// It does not answer, or refuses.
+    #[error("the replica cannot be read: {0}")]
+    Store(#[from] object_store::Error),
+    /// A file in it is broken.
+    #[error("the file {name} of the replica cannot be used: {source}")]
+    File {
+        /// Its name.
+        name: String,
+        /// Why.
+        source: LtxError,
+    },
+    /// What was read cannot be kept for a while.
+    #[error("{0} cannot be written: {1}")]
+    Spool(PathBuf, std::io::Error),
+}
+
+/// A replica.
+#[derive(Debug, Clone)]
+pub struct Replica {
+    store: Arc<dyn ObjectStore>,
+    root: Key,
+    is_bucket: bool,
+}
+
+impl Replica {
+    /// The replica at `file:///directory` or `s3://bucket/prefix`. For a bucket, the usual
+    /// variables say who asks, and where: `AWS_ACCESS_KEY_ID`, `AWS_SECRET_ACCESS_KEY`,
+    /// `AWS_REGION`, `AWS_ENDPOINT_URL`; without keys, the machine's role.
+    ///
+    /// # Errors
+    ///
+    /// When the address means nothing, or the directory is not there.
+    pub fn at(address: &str) -> Result<Self, PlaceError> {
+        let wrong = || PlaceError::Address(address.to_owned());
+        let url = Url::parse(address).map_err(|_| wrong())?;
+        match url.scheme() {
+            "file" => {
+                let dir = url.to_file_path().map_err(|()| wrong())?;
+                if !dir.is_dir() {
+                    return Err(PlaceError::NoDirectory(dir));
+                }
+                let store = LocalFileSystem::new_with_prefix(dir)?;
+                Ok(Self { store: Arc::new(store), root: Key::from("ltx"), is_bucket: false })
+            }
+            "s3" => {
+                let bucket = url.host_str().ok_or_else(wrong)?;
+                let root = Key::from_url_path(url.path()).map_err(|_| wrong())?;
+                if root.as_ref().is_empty() {
+                    return Err(wrong());
+                }
+                // Whoever names an address without TLS means it.
+                let builder = AmazonS3Builder::from_env().with_allow_http(true);
+                let store = builder.with_bucket_name(bucket).build()?;
+                Ok(Self { store: Arc::new(store), root, is_bucket: true })
+            }
+            _ => Err(wrong()),
+        }
+    }
+
+    fn folder(&self, level: u8) -> Key {
+        let name = if self.is_bucket { format!("{level:04x}") } else { level.to_string() };
+        self.root.clone().join(name)
+    }
+
+    fn key(&self, file: &File) -> Key {
+        self.folder(file.level).join(file.name())
+    }
+
+    /// Every file, by the times that the store knows.
+    ///
+    /// # Errors
+    ///
+    /// When the replica does not answer.
+    pub async fn list(&self) -> Result<Vec<File>, PlaceError> {
+        let mut files = Vec::new();
+        for level in 0..=SNAPSHOTS {
+            let mut found = self.store.list(Some(&self.folder(level)));
+            while let Some(object) = found.try_next().await? {
+                let name = object.location.filename().unwrap_or_default();
+                let Some((min, max)) = File::txids(name) else { continue };
+                let seconds = object.last_modified.timestamp_millis();
+                let at = Timestamp::from_millisecond(seconds).unwrap_or(Timestamp::MIN);
+                files.push(File { level, min, max, at, size: object.size });
+            }
+        }
+        Ok(files)
+    }
+
+    /// The same files with the times that they themselves say: those of a directory change when it
+    /// is copied.
+    ///
+    /// # Errors
+    ///
+    /// When one cannot be read.
+    pub async fn timed(&self, files: Vec<File>) -> Result<Vec<File>, PlaceError> {
+        use futures_util::StreamExt as _;
+        futures_util::stream::iter(files)
+            .map(|file| async move {
+                let header = self.header(&file).await?;
+                Ok(File { at: header.at, ..file })
+            })
+            .buffered(AT_ONCE)
+            .try_collect()
+            .await
+    }
+
+    async fn header(&self, file: &File) -> Result<Header, PlaceError> {
+        let bytes = self.store.get_range(&self.key(file), 0..HEADER_BYTES as u64).await?;
+        let header = match <&[u8; HEADER_BYTES]>::try_from(bytes.as_ref()) {
+            Ok(bytes) => Header::read(bytes),
+            Err(_) => Err(LtxError::Damaged("it ends too early")),
+        };
+        header.map_err(|source| PlaceError::File { name: file.name(), source })
+    }
+
+    /// Opens a file for reading: the one in the directory, or what is downloaded to `spool`.
+    ///
+    /// # Errors
+    ///
+    /// When it cannot be read, or not be kept.
+    pub async fn open(&self, file: &File, spool: &Path) -> Result<fs::File, PlaceError> {
+        let found = self.store.get(&self.key(file)).await?;
+        let mut stream = match found.payload {
+            GetResultPayload::File(file, _) => return Ok(file),
+            GetResultPayload::Stream(stream) => stream,
+        };
+        let full = |error| PlaceError::Spool(spool.to_owned(), error);
+        let mut options = fs::File::options();
+        options.create(true).truncate(true).read(true).write(true);
+        let mut kept = options.open(spool).map_err(full)?;
+        while let Some(bytes) = stream.try_next().await? {
+            kept.write_all(&bytes).map_err(full)?;
+        }
+        kept.rewind().map_err(full)?;
+        Ok(kept)
+    }
+}

@@ -1,0 +1,218 @@
+//! Makes a database out of a replica.
+
+use std::fs;
+use std::io::{self, BufReader};
+use std::os::unix::fs::FileExt as _;
+use std::path::{Path, PathBuf};
+
+use jiff::Timestamp;
+use rusqlite::{Connection, OpenFlags};
+
+use super::ltx::{Header, LtxError, LtxReader};
+use super::place::{PlaceError, Replica};
+use super::plan::File;
+
+/// Bytes that are read at once.
+const BUFFER: usize = 1 << 20;
+
+/// Why a database was not restored. Nothing was changed then.
+#[derive(Debug, thiserror::Error)]
+pub enum RestoreError {
+    /// There is one, and it was not said to be replaced.
+    #[error("{0} is there already: restore to another path, or replace it with --force")]
+    Exists(PathBuf),
+    /// The replica cannot be read.
+    #[error(transparent)]
+    Place(#[from] PlaceError),
+    /// A file of it is broken.
+    #[error("the file {name} of the replica cannot be used: {source}")]
+    File {
+        /// Its name.
+        name: String,
+        /// Why.
+        source: LtxError,
+    },
+    /// What came out is no sound database.
+    #[error("the restored database is not sound: {0}")]
+    Unsound(String),
+    /// A file cannot be written.
+    #[error("{path} cannot be written: {source}")]
+    Write {
+        /// Which one.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+}
+
+/// What was restored.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Restored {
+    /// The txid whose state it is.
+    pub txid: u64,
+    /// When that was written.
+    pub at: Timestamp,
+    /// Bytes of the database.
+    pub bytes: u64,
+    /// Where the database lies that was there before.
+    pub kept: Option<PathBuf>,
+}
+
+/// Makes the database at `to` out of the files of a plan: beside it first, and in its place only
+/// when it is whole. `replaces` one that is there, which is kept under another name. `tell` hears
+/// how many files are done.
+///
+/// # Errors
+///
+/// When the files are broken, or cannot be read or written.
+pub async fn restore(
+    replica: &Replica,
+    plan: &[File],
+    to: &Path,
+    replaces: bool,
+    tell: impl Fn(usize),
+) -> Result<Restored, RestoreError> {
+    if to.exists() && !replaces {
+        return Err(RestoreError::Exists(to.to_owned()));
+    }
+    let draft = Draft::beside(to)?;
+    let mut before: Option<Applied> = None;
+    for (done, file) in plan.iter().enumerate() {
+        tell(done);
+        let source = replica.open(file, &draft.spool).await?;
+        let (output, wanted) = (draft.file.try_clone().map_err(|e| draft.fault(e))?, *file);
+        let applied = tokio::task::spawn_blocking(move || apply(&source, &output, &wanted, before));
+        let applied = applied.await.unwrap_or(Err(LtxError::Damaged("it cannot be read at all")));
+        let named = |source| RestoreError::File { name: file.name(), source };
+        before = Some(applied.map_err(named)?);
+    }
+    tell(plan.len());
+    let Some(last) = before else {
+        return Err(RestoreError::Unsound("the plan is empty".to_owned()));
+    };
+    draft.file.sync_all().map_err(|error| draft.fault(error))?;
+    check(&draft.path)?;
+    let kept = draft.move_into_place(to)?;
+    let bytes = u64::from(last.page_size) * u64::from(last.commit);
+    Ok(Restored { txid: last.txid, at: last.at, bytes, kept })
+}
+
+/// How far the database is.
+#[derive(Debug, Clone, Copy)]
+struct Applied {
+    txid: u64,
+    at: Timestamp,
+    page_size: u32,
+    commit: u32,
+}
+
+/// Writes the pages of one file over what is there.
+fn apply(
+    source: &fs::File,
+    output: &fs::File,
+    wanted: &File,
+    before: Option<Applied>,
+) -> Result<Applied, LtxError> {
+    let mut reader = LtxReader::open(BufReader::with_capacity(BUFFER, source))?;
+    let header = reader.header();
+    if (header.min, header.max) != (wanted.min, wanted.max) {
+        return Err(LtxError::Damaged("its name is another's"));
+    }
+    if before.is_some_and(|before| before.page_size != header.page_size) {
+        return Err(LtxError::Damaged("its pages have another size than those before"));
+    }
+    let size = u64::from(header.page_size);
+    let mut page = vec![0; header.page_size as usize];
+    while let Some(number) = reader.next_page(&mut page)? {
+        output.write_all_at(&page, u64::from(number - 1) * size)?;
+    }
+    output.set_len(u64::from(header.commit) * size)?;
+    let Header { page_size, commit, at, max: txid, .. } = header;
+    Ok(Applied { txid, at, page_size, commit })
+}
+
+/// A database that is not there yet; removed unless it was moved into its place.
+struct Draft {
+    path: PathBuf,
+    spool: PathBuf,
+    file: fs::File,
+}
+
+impl Draft {
+    fn beside(to: &Path) -> Result<Self, RestoreError> {
+        let path = with_suffix(to, ".restoring");
+        let written = |source| RestoreError::Write { path: path.clone(), source };
+        if let Some(dir) = to.parent().filter(|dir| !dir.as_os_str().is_empty()) {
+            fs::create_dir_all(dir).map_err(written)?;
+        }
+        let mut options = fs::File::options();
+        // Only its owner reads it, as the database itself.
+        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+        options.create(true).truncate(true).read(true).write(true);
+        let file = options.open(&path).map_err(written)?;
+        Ok(Self { spool: with_suffix(to, ".restoring-part"), path, file })
+    }
+
+    fn fault(&self, source: io::Error) -> RestoreError {
+        RestoreError::Write { path: self.path.clone(), source }
+    }
+
+    /// Puts it at `to`; gives back where the one lies that was there.
+    fn move_into_place(self, to: &Path) -> Result<Option<PathBuf>, RestoreError> {
+        let moved = |source| RestoreError::Write { path: to.to_owned(), source };
+        let mut kept = None;
+        if to.exists() {
+            let aside = free_name(to);
+            // The log belongs to the database: either is nothing without the other.
+            for suffix in ["-wal", "-shm", ""] {
+                let from = with_suffix(to, suffix);
+                if from.exists() {
+                    fs::rename(&from, with_suffix(&aside, suffix)).map_err(moved)?;
+                }
+            }
+            kept = Some(aside);
+        }
+        fs::rename(&self.path, to).map_err(moved)?;
+        let dir = to.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        fs::File::open(dir).and_then(|dir| dir.sync_all()).map_err(moved)?;
+        Ok(kept)
+    }
+}
+
+impl Drop for Draft {
+    fn drop(&mut self) {
+        // Moved already, or never made.
+        let _ = fs::remove_file(&self.path);
+        let _ = fs::remove_file(&self.spool);
+    }
+}
+
+/// `openrsvp.db.before-restore`, or with a number where that is taken.
+fn free_name(of: &Path) -> PathBuf {
+    let first = with_suffix(of, ".before-restore");
+    let numbered = (2..).map(|number| with_suffix(&first, &format!("-{number}")));
+    std::iter::once(first.clone()).chain(numbered).find(|path| !path.exists()).unwrap_or(first)
+}
+
+fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(suffix);
+    name.into()
+}
+
+/// Has SQLite look at every page.
+fn check(path: &Path) -> Result<(), RestoreError> {
+    let unsound = |error: rusqlite::Error| RestoreError::Unsound(error.to_string());
+    // Nobody else has it, so SQLite need leave no file of its own beside it.
+    let name = percent_encoding::utf8_percent_encode(
+        &path.to_string_lossy(),
+        percent_encoding::NON_ALPHANUMERIC,
+    )
+    .to_string();
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_URI;
+    let uri = format!("file:{name}?immutable=1");
+    let connection = Connection::open_with_flags(uri, flags).map_err(unsound)?;
+    let found: String =
+        connection.query_row("PRAGMA integrity_check(1)", [], |row| row.get(0)).map_err(unsound)?;
+    if found == "ok" { Ok(()) } else { Err(RestoreError::Unsound(found)) }
+}
