@@ -143,6 +143,7 @@ pub(super) async fn families(site: &Site) -> Result<Vec<Family>, Error> {
             &found,
             |(_, _, done)| Some(done.map_or(0.0, seconds)),
         ),
+        runs(&found),
         outcomes(&found),
         items(&found),
     ])
@@ -157,6 +158,19 @@ fn gauge(
 ) -> Family {
     let row = |last: &Last| value(last).map(|value| Row::new(&[("job", last.0)], value));
     Family::new(Kind::Gauge, name, help).rows(found.iter().filter_map(row))
+}
+
+/// How often each job began, ever: runs are numbered, and the number outlives their records.
+fn runs(found: &[Last]) -> Family {
+    let family = Family::new(
+        Kind::Counter,
+        "openrsvp_job_runs",
+        "How often the job began, in whatever process",
+    );
+    family.rows(found.iter().map(|(job, last, _)| {
+        let count = last.as_ref().map_or(0, |run| run.number);
+        Row::new(&[("job", *job)], whole(count))
+    }))
 }
 
 /// How each job's last run ended: 1 for its outcome, 0 for the others.

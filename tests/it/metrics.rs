@@ -243,6 +243,8 @@ on_both! {
         for running in app.instances() {
             let told = parsed(&scrape(running.figures_address.unwrap(), "*/*").await.text);
             assert_figures(&told, &[
+                ("openrsvp_job_runs_total{job=\"decay-cycle\"}", 1.0),
+                ("openrsvp_job_runs_total{job=\"vacuum-db\"}", 0.0),
                 ("openrsvp_job_last_outcome{job=\"decay-cycle\",outcome=\"done\"}", 1.0),
                 ("openrsvp_job_last_outcome{job=\"decay-cycle\",outcome=\"failed\"}", 0.0),
                 ("openrsvp_job_last_outcome{job=\"vacuum-db\",outcome=\"done\"}", 0.0),
