@@ -12,6 +12,7 @@ use object_store::aws::AmazonS3Builder;
 use object_store::local::LocalFileSystem;
 use object_store::path::Path as Key;
 use object_store::{GetResultPayload, ObjectStore, ObjectStoreExt as _};
+use rustls::crypto::ring;
 use url::Url;
 
 use super::ltx::{HEADER_BYTES, Header, LtxError};
@@ -79,6 +80,8 @@ impl Replica {
                 if root.as_ref().is_empty() {
                     return Err(wrong());
                 }
+                // Another part of the program may have chosen it already.
+                let _ = ring::default_provider().install_default();
                 // Whoever names an address without TLS means it.
                 let builder = AmazonS3Builder::from_env().with_allow_http(true);
                 let store = builder.with_bucket_name(bucket).build()?;
