@@ -131,6 +131,13 @@ fn content_length(head: &[u8]) -> usize {
     after.lines().next().unwrap_or_default().trim().parse().unwrap()
 }
 
+/// The status at a path.
+pub async fn status_of(address: &str, path: &str) -> String {
+    let mut connection = TcpStream::connect(address).await.unwrap();
+    connection.write_all(&Load::get(address, path).requests[0].1).await.unwrap();
+    read_answer(&mut connection, &mut Vec::new()).await
+}
+
 /// The body at a path.
 pub async fn body_of(address: &str, path: &str) -> Vec<u8> {
     let mut connection = TcpStream::connect(address).await.unwrap();

@@ -54,11 +54,10 @@ impl Server {
         let started = Instant::now();
         let child = command.stdout(Stdio::null()).spawn().unwrap();
         let address = format!("127.0.0.1:{port}");
-        while TcpStream::connect(&address).await.is_err() {
+        while !is_ready(&address).await {
             assert!(started.elapsed() < Duration::from_secs(30), "the server does not start");
             tokio::time::sleep(Duration::from_millis(1)).await;
         }
-        crate::load::body_of(&address, "/healthz").await;
         Self { child, address, first_answer: started.elapsed(), _dir: dir }
     }
 
@@ -68,6 +67,12 @@ impl Server {
         let line = status.lines().find(|line| line.starts_with("VmRSS:")).unwrap();
         line.split_whitespace().nth(1).unwrap().parse::<u64>().unwrap() / 1024
     }
+}
+
+/// Whether it listens and has its database.
+async fn is_ready(address: &str) -> bool {
+    TcpStream::connect(address).await.is_ok()
+        && crate::load::status_of(address, "/readyz").await == "200"
 }
 
 impl Measured for Server {
