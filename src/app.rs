@@ -1,5 +1,6 @@
 //! The wiring: from options to a program that answers.
 
+mod backups;
 mod figures;
 
 use std::io;
@@ -7,10 +8,10 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use salvo::Server;
 use salvo::conn::tcp::TcpAcceptor;
 use salvo::fuse::FuseConfig;
 use salvo::server::ServerHandle;
+use salvo::{Server, Service};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
@@ -20,6 +21,7 @@ use crate::jobs::scheduler::{Scheduler, SchedulerOptions};
 use crate::jobs::worker::{self, Worker, WorkerOptions};
 use crate::metrics::Metrics;
 use crate::outbound::webhooks::Sender;
+use crate::replica::replicate::Replicator;
 use crate::services::limits::{self, LimitOptions, Limits};
 use crate::services::monitor::Monitor;
 use crate::services::tasks::Bell;
@@ -31,6 +33,7 @@ use crate::web;
 use crate::web::around::WebOptions;
 use crate::web::ops::Readiness;
 
+pub use backups::{BackupError, BackupOptions};
 pub use figures::{FiguresServer, MetricsOptions};
 
 /// Between two writings of what was touched: so each thing is written at most once in that time.
@@ -79,6 +82,8 @@ pub struct AppOptions {
     pub limits: Option<LimitOptions>,
     /// Where figures are told.
     pub metrics: MetricsOptions,
+    /// Where the database is backed up to, if it is.
+    pub backup: Option<BackupOptions>,
 }
 
 /// How patient a start is, and what it may do to the schema.
@@ -99,6 +104,9 @@ pub enum StartError {
     /// Something that must be done with the database before the first request failed.
     #[error("the database cannot be prepared: {0}")]
     Prepare(#[from] Error),
+    /// What was backed up cannot be restored, or what is there not be backed up.
+    #[error(transparent)]
+    Backup(#[from] BackupError),
     /// The address cannot be listened on.
     #[error("cannot listen on {listen}: {source}")]
     Listen {
@@ -125,6 +133,7 @@ pub struct Running {
     sharing: JoinHandle<()>,
     scheduler: Option<Scheduler>,
     worker: Option<Worker>,
+    replicator: Option<Replicator>,
     figures: Option<FiguresServer>,
     pause: Duration,
     grace: Duration,
@@ -148,6 +157,7 @@ pub async fn open(
         bell: Bell::default(),
         webhooks: rules.webhooks.clone().map(Sender::new),
         rules: Arc::new(rules),
+        replicas: None,
         metrics: Arc::default(),
     };
     fading::settle(&site).await?;
@@ -219,21 +229,23 @@ pub async fn start(
     .await?;
     let serve = || serve_on(&listener).map_err(refused);
 
-    let opening = open(&options.store, options.opening, options.rules, clock, entropy);
+    let replicas = backups::before_start(options.backup.as_ref(), &clock, &entropy).await?;
+    let (own_clock, own_entropy) = (clock.clone(), entropy.clone());
+    let opening = open(&options.store, options.opening, options.rules, own_clock, own_entropy);
     let mut site = match options.store {
         StoreOptions::Sqlite(_) => opening.await?,
         // It may take its time: whoever asks meanwhile is told so.
         StoreOptions::Postgres(_) => {
-            let server = serve()?;
-            let (handle, entropy) = (server.handle(), Entropy::system());
-            let waiting = web::waiting(entropy, options.web.clone(), metrics);
-            let waiting = tokio::spawn(server.serve(waiting));
-            let opened = opening.await;
-            handle.stop_graceful(None);
-            waiting.await.ok();
-            opened?
+            let waiting = web::waiting(Entropy::system(), options.web.clone(), metrics);
+            answer_while(serve()?, waiting, opening).await?
         }
     };
+    site.replicas = match replicas {
+        // It was made just now.
+        None => backups::follow(options.backup.as_ref(), &clock, &entropy).await?,
+        replicas => replicas,
+    };
+    let replicator = site.replicas.as_ref().map(Replicator::start);
     site.limits = options.limits.map(Limits::new).unwrap_or_default();
     monitor.opened(&mut site);
     let server = serve()?;
@@ -260,10 +272,25 @@ pub async fn start(
         sharing,
         scheduler,
         worker,
+        replicator,
         figures,
         pause: options.shutdown_pause,
         grace: options.shutdown_grace,
     })
+}
+
+/// Answers with one service until something is done.
+async fn answer_while<T>(
+    server: Server<TcpAcceptor>,
+    service: Service,
+    done: impl Future<Output = T>,
+) -> T {
+    let handle = server.handle();
+    let answering = tokio::spawn(server.serve(service));
+    let done = done.await;
+    handle.stop_graceful(None);
+    answering.await.ok();
+    done
 }
 
 /// Listens at `host:port`, and gives back where that is.
@@ -323,6 +350,9 @@ impl Running {
         }
         if let Err(error) = self.sharing.await {
             tracing::error!(%error, "limits were not shared");
+        }
+        if let Some(replicator) = self.replicator {
+            replicator.stop(self.grace).await;
         }
         if let Some(figures) = self.figures {
             figures.stop().await;

@@ -1,8 +1,9 @@
 //! How fast the release binary is, on a full site, beside two floors on the same machine: a bare
 //! hyper server that sends the same bytes, and a bare rusqlite loop that inserts the same rows.
 //!
-//! `cargo bench` runs it and writes the table to `target/bench.md`. Load and server share the
-//! machine, so the ratios of one run tell more than its numbers.
+//! `cargo bench` runs it and writes the table to `target/bench.md`; `cargo bench -- queue` runs one
+//! part of it. Load and server share the machine, so the ratios of one run tell more than its
+//! numbers.
 
 #![allow(
     clippy::unwrap_used,
@@ -41,10 +42,23 @@ async fn main() {
         floor::serve(&arguments.next().unwrap()).await;
         return;
     }
+    // Cargo adds an option of its own.
+    let parts: Vec<String> =
+        std::env::args().skip(1).filter(|name| !name.starts_with('-')).collect();
+    let wants = |part: &str| parts.is_empty() || parts.iter().any(|name| name == part);
     let mut table = Table::new();
-    sqlite(&mut table).await;
-    lists(&mut table).await;
-    postgres(&mut table).await;
+    if wants("sqlite") {
+        sqlite(&mut table).await;
+    }
+    if wants("lists") {
+        lists(&mut table).await;
+    }
+    if wants("postgres") {
+        postgres(&mut table).await;
+    }
+    if wants("queue") {
+        queues(&mut table).await;
+    }
     println!("{}", table.text);
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/bench.md");
     std::fs::write(&path, &table.text).unwrap();
@@ -102,8 +116,6 @@ async fn sqlite(table: &mut Table) {
         start.as_millis(),
         server.resident_megabytes(),
     );
-    drop(server);
-    table.plain("SQLite: tasks of the queue, in one process", queue::drain(&engine).await);
 }
 
 /// The lists of a large site.
@@ -148,8 +160,22 @@ async fn postgres(table: &mut Table) {
     table.row("PostgreSQL: POST …/rsvps", &answers, None);
     drop(server);
     processes(table, &engine, &event).await;
-    let speed = queue::drain(&engine).await;
-    table.plain("PostgreSQL: tasks of the queue, in one process", speed);
+}
+
+/// Tasks that do nothing, done by one worker and by four.
+async fn queues(table: &mut Table) {
+    let dir = tempfile::tempdir().unwrap();
+    let cluster = server::Postgres::start();
+    table.header();
+    for (name, engine) in [
+        ("SQLite", Engine::Sqlite(dir.path().into())),
+        ("PostgreSQL", Engine::Postgres(cluster.url.clone())),
+    ] {
+        for workers in [1, 4] {
+            let speed = queue::drain(&engine, workers).await;
+            table.plain(&format!("{name}: tasks of the queue, workers: {workers}"), speed);
+        }
+    }
 }
 
 /// One, two and three processes that share the database, and nothing else.
@@ -228,6 +254,8 @@ impl Table {
     }
 
     fn plain(&mut self, what: &str, per_second: f64) {
-        self.text += &format!("| {what} | {per_second:.0} | | | | |\n");
+        let line = format!("| {what} | {per_second:.0} | | | | |");
+        println!("{line}");
+        self.text += &(line + "\n");
     }
 }

@@ -33,7 +33,7 @@ pub(super) struct Args {
 
 /// Imports, and prints the report; fails when not all could be taken over as it was.
 pub(super) async fn run(loaded: &Loaded, args: &Args) -> Result<ExitCode> {
-    let site = options::site(&loaded.config).await?;
+    let site = options::site_to_fill(&loaded.config).await?;
     let bar = ProgressBar::new(0).with_style(
         ProgressStyle::with_template("{msg:18} {bar:40} {pos}/{len}")
             .unwrap_or_else(|_| ProgressStyle::default_bar()),

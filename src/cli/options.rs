@@ -4,9 +4,10 @@ use std::path::Path;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
+use jiff::SignedDuration;
 
-use crate::app::{AppOptions, MetricsOptions, Opening};
-use crate::config::Config;
+use crate::app::{AppOptions, BackupOptions, MetricsOptions, Opening};
+use crate::config::{Config, RestoreOnStart};
 use crate::domain::clock::{Clock, Entropy};
 use crate::domain::decay::Fading;
 use crate::domain::limit::Quota;
@@ -16,6 +17,7 @@ use crate::domain::webhook::Reach;
 use crate::jobs::scheduler::SchedulerOptions;
 use crate::jobs::worker::WorkerOptions;
 use crate::outbound::webhooks::WebhookOptions;
+use crate::replica::replicate::ReplicateOptions;
 use crate::services::instance;
 use crate::services::limits::LimitOptions;
 use crate::services::monitor::KEPT_FOR;
@@ -23,6 +25,9 @@ use crate::services::{Rules, Site};
 use crate::store::db::{PostgresOptions, SqliteOptions, StoreOptions};
 use crate::trace::TraceOptions;
 use crate::web::around::WebOptions;
+
+/// Memory for pages while a database is filled: 128 MiB, of which a small one uses little.
+const FILLING_CACHE_KIB: i64 = 128 << 10;
 
 /// Everything that `serve` needs.
 pub(super) fn app(config: &Config) -> Result<AppOptions> {
@@ -44,6 +49,26 @@ pub(super) fn app(config: &Config) -> Result<AppOptions> {
         worker: config.worker.enabled.then(|| worker(config)),
         limits: limits(config)?,
         metrics: metrics(config),
+        backup: backup(config),
+    })
+}
+
+/// Where the database is backed up to, if it is.
+fn backup(config: &Config) -> Option<BackupOptions> {
+    let backup = &config.backup;
+    let hours = |hours: u32| SignedDuration::from_hours(i64::from(hours));
+    (!backup.replicas.is_empty()).then(|| BackupOptions {
+        replicate: ReplicateOptions {
+            database: config.database.sqlite_path(),
+            replicas: backup.replicas.clone(),
+            sync_interval: Duration::from_secs(backup.sync_interval_seconds),
+            snapshot_interval: hours(backup.snapshot_interval_hours),
+            retention: hours(backup.retention_hours),
+            levels: backup.level_intervals().unwrap_or_default(),
+            bytes_per_second: Some(backup.max_bytes_per_second).filter(|bytes| *bytes > 0),
+            log_limit: backup.log_limit_bytes,
+        },
+        restores: backup.restore_on_start == RestoreOnStart::IfMissing,
     })
 }
 
@@ -94,17 +119,29 @@ pub(super) fn tracing(config: &Config) -> Option<TraceOptions> {
 
 /// The site without a server, for commands.
 pub(super) async fn site(config: &Config) -> Result<Site> {
-    open(config, opening(config)).await
+    open(config, store(config)?, opening(config)).await
+}
+
+/// The same, for a command that fills the database: rows go all over the indexes, and each page
+/// that does not stay in memory is written to the log and read from it over and over.
+pub(super) async fn site_to_fill(config: &Config) -> Result<Site> {
+    let mut store = store(config)?;
+    if let StoreOptions::Sqlite(options) = &mut store {
+        options.writer_cache_kib = FILLING_CACHE_KIB;
+        // It would grow to the size of all that is written. Replicas then begin anew.
+        options.keeps_log = false;
+    }
+    open(config, store, opening(config)).await
 }
 
 /// The same, for a process that is there to stay: it waits for its database as `serve` does.
 pub(super) async fn patient_site(config: &Config) -> Result<Site> {
-    open(config, patient(config)).await
+    open(config, store(config)?, patient(config)).await
 }
 
-async fn open(config: &Config, opening: Opening) -> Result<Site> {
+async fn open(config: &Config, store: StoreOptions, opening: Opening) -> Result<Site> {
     let (clock, entropy) = (Clock::system(), Entropy::system());
-    Ok(crate::app::open(&store(config)?, opening, rules(config)?, clock, entropy).await?)
+    Ok(crate::app::open(&store, opening, rules(config)?, clock, entropy).await?)
 }
 
 /// Waits as long as it is configured to.
@@ -145,6 +182,7 @@ pub(super) fn store(config: &Config) -> Result<StoreOptions> {
     let mut options = SqliteOptions::new(path);
     options.readers = database.readers;
     options.busy_timeout = patience;
+    options.keeps_log = !config.backup.replicas.is_empty();
     Ok(StoreOptions::Sqlite(options))
 }
 

@@ -53,7 +53,7 @@ pub(super) async fn run(loaded: &Loaded, args: &Args) -> Result<()> {
     if events > EVENTS_MAX {
         bail!("that would be {events} events: at most {EVENTS_MAX} can be made up at once");
     }
-    let site = options::site(&loaded.config).await?;
+    let site = options::site_to_fill(&loaded.config).await?;
     if !args.force && !seeding::is_empty(&site).await? {
         site.db.close().await;
         bail!(

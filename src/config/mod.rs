@@ -3,6 +3,7 @@
 //! Layers, the later over the earlier: defaults of the profile, `/etc/openrsvp/openrsvp.toml`,
 //! `./openrsvp.toml` or the file named, environment variables, command-line flags.
 
+mod backup;
 mod layers;
 mod legacy;
 mod metrics;
@@ -18,6 +19,7 @@ use std::path::PathBuf;
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 
+pub use backup::{Backup, RestoreOnStart};
 pub use layers::{ConfigError, Loaded, Origin, Setting, Sources};
 pub use metrics::Metrics;
 pub use secret::Secret;
@@ -53,6 +55,8 @@ pub struct Config {
     pub server: Server,
     /// Where data is kept.
     pub database: Database,
+    /// Where the database is backed up to, while it is used.
+    pub backup: Backup,
     /// The instance and its owner.
     pub instance: Instance,
     /// Lists and limits.

@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
 
-use super::{Config, Database, Events, Fading, Profile, RateLimit, Secret, Server, Tracing};
+use super::{
+    Backup, Config, Database, Events, Fading, Profile, RateLimit, Secret, Server, Tracing,
+};
 
 impl Config {
     /// A value that cannot be used: its key, and what is expected.
@@ -11,6 +13,12 @@ impl Config {
         let mut faults = Faults::default();
         self.server.check(&mut faults);
         self.database.check(profile, &mut faults);
+        self.backup.check(&mut faults);
+        faults.unless(
+            self.backup.replicas.is_empty() || self.database.url.is_none(),
+            "backup.replicas",
+            "none with PostgreSQL, which has backups of its own: replicas are of the SQLite file",
+        );
         self.events.check(&mut faults);
         self.fading.check(&mut faults);
         let token = self.instance.admin_token.as_ref();
@@ -120,6 +128,27 @@ impl Database {
             self.statement_timeout_seconds,
             "database.statement_timeout_seconds",
         );
+    }
+}
+
+impl Backup {
+    fn check(&self, faults: &mut Faults) {
+        faults.unless(
+            self.addresses_hold(),
+            "backup.replicas",
+            "addresses such as [\"file:///var/backups/openrsvp\", \"s3://bucket/prefix\"], each once",
+        );
+        faults.unless(
+            self.level_intervals().is_some(),
+            "backup.levels",
+            "one to eight times, the shortest first, such as [\"30s\", \"5m\", \"1h\"]",
+        );
+        faults.outside(1..=3600, self.sync_interval_seconds, "backup.sync_interval_seconds");
+        faults.outside(1..=8760, self.snapshot_interval_hours, "backup.snapshot_interval_hours");
+        faults.outside(1..=87_600, self.retention_hours, "backup.retention_hours");
+        faults.outside(1..=8760, self.verify_interval_hours, "backup.verify_interval_hours");
+        let limit = 16 << 20..=64 << 30;
+        faults.outside(limit, self.log_limit_bytes, "backup.log_limit_bytes");
     }
 }
 
@@ -234,6 +263,7 @@ pub(super) fn in_words(expected: &str) -> String {
         "a sequence" => "a list of texts",
         "string" | "a string" | "path string" => "a text in quotes",
         "enum LogFormat" => "auto, text, json",
+        "enum RestoreOnStart" => "never, if_missing",
         other => other,
     }
     .to_owned()

@@ -37,7 +37,13 @@ async fn file(site: &Site, progress: &Progress) -> Result<(), Halt> {
     progress.go_on().await?;
     db.analyze().await?;
     progress.go_on().await?;
-    let emptied = db.empty_log().await?.unwrap_or_default();
+    let emptied = match &site.replicas {
+        // They have not got all of it, perhaps.
+        Some(replicas) => {
+            replicas.checkpoint().await.map_err(|error| Halt::Failed(error.to_string()))?
+        }
+        None => db.empty_log().await?.unwrap_or_default(),
+    };
     progress.add("log_emptied", i64::from(emptied));
     let after = db.pages().await?.unwrap_or(before);
     progress.add("bytes_after", after.total * after.size);

@@ -1,12 +1,16 @@
 //! LTX files: page images that take a database from one txid to another, as Litestream 0.5 writes
 //! them (<https://github.com/superfly/ltx>). All integers are big-endian unless said otherwise.
 
+mod writer;
+
 use std::io::{self, Read};
 
 use crc::{CRC_64_GO_ISO, Crc, Digest, Table};
 use jiff::Timestamp;
 use lz4_flex::block::decompress_into;
 use lz4_flex::frame::FrameDecoder;
+
+pub use writer::LtxWriter;
 
 /// Bytes of a header.
 pub const HEADER_BYTES: usize = 100;
@@ -45,6 +49,19 @@ pub struct Header {
     pub max: u64,
     /// When it was written, to the millisecond.
     pub at: Timestamp,
+    /// Which part of SQLite's log it was made of, if it was.
+    pub log: Option<LogRange>,
+}
+
+/// A part of a log.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LogRange {
+    /// Where it begins, in bytes.
+    pub offset: u64,
+    /// How long it is, in bytes.
+    pub length: u64,
+    /// The salts of that log: no other one has the same.
+    pub salts: [u32; 2],
 }
 
 impl Header {
@@ -70,7 +87,29 @@ impl Header {
         }
         let at = Timestamp::from_millisecond(i64::from_be_bytes(part(bytes, 32)))
             .map_err(|_| Damaged("its header has no time"))?;
-        Ok(Self { page_size, commit, min, max, at })
+        let (offset, length, salts) = (long(48), long(56), [short(64), short(68)]);
+        let log = (offset > 0).then_some(LogRange { offset, length, salts });
+        Ok(Self { page_size, commit, min, max, at, log })
+    }
+
+    /// The header as it is written.
+    pub(super) fn to_bytes(self) -> [u8; HEADER_BYTES] {
+        let mut bytes = Vec::with_capacity(HEADER_BYTES);
+        bytes.extend(b"LTX1");
+        for number in [NO_CHECKSUMS, self.page_size, self.commit] {
+            bytes.extend(number.to_be_bytes());
+        }
+        bytes.extend(self.min.to_be_bytes());
+        bytes.extend(self.max.to_be_bytes());
+        bytes.extend(self.at.as_millisecond().to_be_bytes());
+        bytes.extend(0_u64.to_be_bytes());
+        if let Some(log) = self.log {
+            bytes.extend(log.offset.to_be_bytes());
+            bytes.extend(log.length.to_be_bytes());
+            bytes.extend(log.salts.iter().flat_map(|salt| salt.to_be_bytes()));
+        }
+        bytes.resize(HEADER_BYTES, 0);
+        part(&bytes, 0)
     }
 
     /// The page that SQLite keeps for its locks.
@@ -91,6 +130,19 @@ struct Entry {
     page: u32,
     offset: u64,
     length: u64,
+}
+
+/// The index, with its length, as it stands at the end of a file.
+fn index_bytes(index: &[Entry]) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    for entry in index {
+        for number in [u64::from(entry.page), entry.offset, entry.length] {
+            write_varint(&mut bytes, number);
+        }
+    }
+    bytes.push(0);
+    bytes.extend((bytes.len() as u64).to_be_bytes());
+    bytes
 }
 
 /// A file that is read page by page, and checked on the way.
@@ -216,14 +268,7 @@ impl<R: Read> LtxReader<R> {
 
     /// Compares all that was read with the index and the checksum at the end.
     fn finish(&mut self) -> Result<(), LtxError> {
-        let mut index = Vec::new();
-        for entry in &self.index {
-            for number in [u64::from(entry.page), entry.offset, entry.length] {
-                write_varint(&mut index, number);
-            }
-        }
-        index.push(0);
-        index.extend((index.len() as u64).to_be_bytes());
+        let index = index_bytes(&self.index);
         let mut found = vec![0; index.len()];
         self.take(&mut found)?;
         if found != index {

@@ -1,22 +1,30 @@
 //! Where a replica lies: a directory, or a bucket behind the S3 protocol. They differ in how their
 //! files are named, and in nothing else.
 
+mod bucket;
+pub mod write;
+
 use std::fs;
 use std::io::{Seek as _, Write as _};
+use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use futures_util::TryStreamExt as _;
 use jiff::Timestamp;
-use object_store::aws::AmazonS3Builder;
 use object_store::local::LocalFileSystem;
 use object_store::path::Path as Key;
 use object_store::{GetResultPayload, ObjectStore, ObjectStoreExt as _};
-use rustls::crypto::ring;
 use url::Url;
 
 use super::ltx::{HEADER_BYTES, Header, LtxError};
 use super::plan::{File, SNAPSHOTS};
+
+/// An address as it may be shown.
+#[must_use]
+pub fn without_query(address: &str) -> &str {
+    address.split_once('?').map_or(address, |(plain, _)| plain)
+}
 
 /// Headers that are read at once.
 const AT_ONCE: usize = 50;
@@ -41,6 +49,18 @@ pub enum PlaceError {
         /// Why.
         source: LtxError,
     },
+    /// What a bucket needs is not there.
+    #[error("the replica {0} cannot be used: {1}")]
+    Bucket(String, String),
+    /// The directory cannot be written to.
+    #[error("the replica cannot be written: {0} ({1})")]
+    Write(PathBuf, std::io::Error),
+    /// Somebody else writes here.
+    #[error(
+        "another program writes to this replica: its file {0} is not ours. Give each program a \
+         replica of its own, and start this one anew"
+    )]
+    Taken(String),
     /// What was read cannot be kept for a while.
     #[error("{0} cannot be written: {1}")]
     Spool(PathBuf, std::io::Error),
@@ -52,18 +72,19 @@ pub struct Replica {
     store: Arc<dyn ObjectStore>,
     root: Key,
     is_bucket: bool,
+    /// The directory, if it is one.
+    dir: PathBuf,
 }
 
 impl Replica {
-    /// The replica at `file:///directory` or `s3://bucket/prefix`. For a bucket, the usual
-    /// variables say who asks, and where: `AWS_ACCESS_KEY_ID`, `AWS_SECRET_ACCESS_KEY`,
-    /// `AWS_REGION`, `AWS_ENDPOINT_URL`; without keys, the machine's role.
+    /// The replica at `file:///directory`, or `s3://bucket/prefix` with what the bucket needs as a
+    /// query: see [`bucket::open`].
     ///
     /// # Errors
     ///
     /// When the address means nothing, or the directory is not there.
     pub fn at(address: &str) -> Result<Self, PlaceError> {
-        let wrong = || PlaceError::Address(address.to_owned());
+        let wrong = || PlaceError::Address(without_query(address).to_owned());
         let url = Url::parse(address).map_err(|_| wrong())?;
         match url.scheme() {
             "file" => {
@@ -71,23 +92,34 @@ impl Replica {
                 if !dir.is_dir() {
                     return Err(PlaceError::NoDirectory(dir));
                 }
-                let store = LocalFileSystem::new_with_prefix(dir)?;
-                Ok(Self { store: Arc::new(store), root: Key::from("ltx"), is_bucket: false })
+                let store = Arc::new(LocalFileSystem::new_with_prefix(&dir)?);
+                Ok(Self { store, root: Key::from("ltx"), is_bucket: false, dir })
             }
             "s3" => {
-                let bucket = url.host_str().ok_or_else(wrong)?;
                 let root = Key::from_url_path(url.path()).map_err(|_| wrong())?;
                 if root.as_ref().is_empty() {
                     return Err(wrong());
                 }
-                // Another part of the program may have chosen it already.
-                let _ = ring::default_provider().install_default();
-                // Whoever names an address without TLS means it.
-                let builder = AmazonS3Builder::from_env().with_allow_http(true);
-                let store = builder.with_bucket_name(bucket).build()?;
-                Ok(Self { store: Arc::new(store), root, is_bucket: true })
+                let store = Arc::new(bucket::open(&url)?);
+                Ok(Self { store, root, is_bucket: true, dir: PathBuf::new() })
             }
             _ => Err(wrong()),
+        }
+    }
+
+    /// The same; a directory is made where only the last one of its path is missing.
+    ///
+    /// # Errors
+    ///
+    /// When the address means nothing, or the directory cannot be made.
+    pub fn at_or_new(address: &str) -> Result<Self, PlaceError> {
+        match Self::at(address) {
+            Err(PlaceError::NoDirectory(dir)) => {
+                let made = fs::DirBuilder::new().mode(0o700).create(&dir);
+                made.map_err(|error| PlaceError::Write(dir, error))?;
+                Self::at(address)
+            }
+            opened => opened,
         }
     }
 
@@ -138,7 +170,12 @@ impl Replica {
             .await
     }
 
-    async fn header(&self, file: &File) -> Result<Header, PlaceError> {
+    /// What a file says about itself.
+    ///
+    /// # Errors
+    ///
+    /// When it cannot be read.
+    pub async fn header(&self, file: &File) -> Result<Header, PlaceError> {
         let bytes = self.store.get_range(&self.key(file), 0..HEADER_BYTES as u64).await?;
         let header = match <&[u8; HEADER_BYTES]>::try_from(bytes.as_ref()) {
             Ok(bytes) => Header::read(bytes),

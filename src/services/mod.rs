@@ -34,6 +34,7 @@ use crate::domain::decay::Fading;
 use crate::domain::token::TokenHash;
 use crate::metrics::Metrics;
 use crate::outbound::webhooks::{Sender, WebhookOptions};
+use crate::replica::replicate::Replicas;
 use crate::store::db::Db;
 
 /// What every use case needs: the database, the clock, randomness, and the site's rules.
@@ -55,6 +56,8 @@ pub struct Site {
     pub bell: tasks::Bell,
     /// Sends webhooks; `None` where they are switched off.
     pub webhooks: Option<Sender>,
+    /// The replicas of the database that this process keeps, if it keeps any.
+    pub replicas: Option<Replicas>,
     /// What is counted.
     pub metrics: Arc<Metrics>,
 }

@@ -259,7 +259,7 @@ impl Db {
     }
 
     /// Finishes what waits and takes no more. On SQLite the log is then empty, and the file alone
-    /// is the database.
+    /// is the database, unless the log is to be kept.
     pub async fn close(&self) {
         match &*self.0 {
             Inner::Sqlite(threads, _) => {

@@ -22,12 +22,23 @@ pub struct SqliteOptions {
     pub readers: usize,
     /// How long to wait while another program holds the file locked.
     pub busy_timeout: Duration,
+    /// Memory for pages, in KiB, of the connection that writes. What the server does touches few
+    /// pages, and the file is in the kernel's cache too; whoever fills a database wants more.
+    pub writer_cache_kib: i64,
+    /// Whether the log is left as it is, for somebody else who follows it and empties it.
+    pub keeps_log: bool,
 }
 
 impl SqliteOptions {
-    /// This file, 4 readers, 5 seconds.
+    /// This file, 4 readers, 5 seconds, 4 MiB.
     pub fn new(path: impl Into<PathBuf>) -> Self {
-        Self { path: path.into(), readers: 4, busy_timeout: Duration::from_secs(5) }
+        Self {
+            path: path.into(),
+            readers: 4,
+            busy_timeout: Duration::from_secs(5),
+            writer_cache_kib: 4096,
+            keeps_log: false,
+        }
     }
 }
 

@@ -20,8 +20,8 @@ pub(super) use threads::{Answer, Threads};
 
 /// More than the program has statements, so that each is parsed once for each connection.
 const STATEMENTS: usize = 512;
-/// Pages a connection keeps, in KiB. The file is in the kernel's cache too.
-const CACHE_KIB: i64 = 4096;
+/// Memory for the pages of a connection that reads, in KiB. The file is in the kernel's cache too.
+const READER_CACHE_KIB: i64 = 4096;
 /// The log is cut back to this after a checkpoint that found it longer.
 const LOG_LIMIT: i64 = 64 << 20;
 
@@ -29,7 +29,7 @@ const LOG_LIMIT: i64 = 64 << 20;
 pub(super) fn open_writer(options: &SqliteOptions) -> Result<Connection, StoreError> {
     create_private(&options.path)?;
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let connection = open(&options.path, flags, options.busy_timeout)?;
+    let connection = open(&options.path, flags, options.busy_timeout, options.writer_cache_kib)?;
     // Refuses the file of another program before anything in it changes.
     migrate::sqlite_version(&connection)?;
     let settle = || -> rusqlite::Result<()> {
@@ -41,7 +41,12 @@ pub(super) fn open_writer(options: &SqliteOptions) -> Result<Connection, StoreEr
         })?;
         connection.pragma_update(None, "synchronous", "FULL")?;
         connection.pragma_update(None, "foreign_keys", true)?;
-        connection.pragma_update_and_check(None, "journal_size_limit", LOG_LIMIT, |_| Ok(()))
+        connection.pragma_update_and_check(None, "journal_size_limit", LOG_LIMIT, |_| Ok(()))?;
+        if options.keeps_log {
+            connection.pragma_update(None, "wal_autocheckpoint", 0)?;
+            connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
+        }
+        Ok(())
     };
     settle().map_err(|error| cannot_open(&options.path, &error))?;
     Ok(connection)
@@ -50,14 +55,19 @@ pub(super) fn open_writer(options: &SqliteOptions) -> Result<Connection, StoreEr
 /// Opens a connection that reads.
 pub(super) fn open_reader(path: &Path, busy_timeout: Duration) -> Result<Connection, StoreError> {
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let connection = open(path, flags, busy_timeout)?;
+    let connection = open(path, flags, busy_timeout, READER_CACHE_KIB)?;
     connection
         .pragma_update(None, "query_only", true)
         .map_err(|error| cannot_open(path, &error))?;
     Ok(connection)
 }
 
-fn open(path: &Path, flags: OpenFlags, busy_timeout: Duration) -> Result<Connection, StoreError> {
+fn open(
+    path: &Path,
+    flags: OpenFlags,
+    busy_timeout: Duration,
+    cache_kib: i64,
+) -> Result<Connection, StoreError> {
     let prepare = || -> rusqlite::Result<Connection> {
         let connection = Connection::open_with_flags(path, flags)?;
         connection.busy_timeout(busy_timeout)?;
@@ -69,7 +79,7 @@ fn open(path: &Path, flags: OpenFlags, busy_timeout: Duration) -> Result<Connect
         connection.set_db_config(DbConfig::SQLITE_DBCONFIG_TRUSTED_SCHEMA, false)?;
         connection.set_db_config(DbConfig::SQLITE_DBCONFIG_DQS_DML, false)?;
         connection.set_db_config(DbConfig::SQLITE_DBCONFIG_DQS_DDL, false)?;
-        connection.pragma_update(None, "cache_size", -CACHE_KIB)?;
+        connection.pragma_update(None, "cache_size", -cache_kib)?;
         Ok(connection)
     };
     prepare().map_err(|error| cannot_open(path, &error))

@@ -31,6 +31,7 @@ mod pages;
 mod plans;
 mod queue;
 mod released;
+mod replicate;
 mod restore;
 mod rolling;
 mod rsvps;

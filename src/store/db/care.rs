@@ -66,8 +66,11 @@ impl Db {
 
     /// Moves the log into the file; `Some(false)` when a reader still needs it.
     pub async fn empty_log(&self) -> Result<Option<bool>, StoreError> {
-        self.on_file(|connection, options| vacuum::empty_log(connection, options.busy_timeout))
-            .await
+        self.on_file(|connection, options| match options.keeps_log {
+            true => Ok(false),
+            false => vacuum::empty_log(connection, options.busy_timeout),
+        })
+        .await
     }
 
     /// Vacuums one table of PostgreSQL; `false` when `stop` came first. Nothing on SQLite.

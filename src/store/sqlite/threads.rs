@@ -115,6 +115,7 @@ pub(in super::super) struct Threads {
     readers: Mutex<Vec<JoinHandle<()>>>,
     writer: Mutex<Option<JoinHandle<Tx>>>,
     changes: Arc<AtomicU64>,
+    keeps_log: bool,
 }
 
 impl Threads {
@@ -130,6 +131,7 @@ impl Threads {
             readers: Mutex::default(),
             writer: Mutex::default(),
             changes: Arc::default(),
+            keeps_log: options.keeps_log,
         };
         let writer = Tx::sqlite_writer(open_writer(options)?, figures.clone());
         let (queue, changes) = (threads.writes.clone(), threads.changes.clone());
@@ -204,7 +206,9 @@ impl Threads {
             // A thread ends by a panic only if the loops below have a fault, and says so itself.
             let _ = reader.join();
         }
-        if let Some(Ok(tx)) = writer.map(JoinHandle::join) {
+        if let Some(Ok(tx)) = writer.map(JoinHandle::join)
+            && !self.keeps_log
+        {
             empty_log(&tx);
         }
     }

@@ -233,6 +233,7 @@ async fn start(
         scheduler: SchedulerOptions::new(false, 1, 12),
         worker: None,
         limits,
+        backup: None,
         // Asked anew each time.
         metrics: MetricsOptions {
             listen: Some("127.0.0.1:0".to_owned()),

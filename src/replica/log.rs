@@ -1,0 +1,215 @@
+//! SQLite's log (<https://www.sqlite.org/fileformat2.html#the_write_ahead_log>): which pages were
+//! committed since a place in it. All integers are big-endian.
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io;
+use std::os::unix::fs::FileExt as _;
+use std::path::Path;
+
+use serde::{Deserialize, Serialize};
+
+/// Bytes of the log's header.
+pub const LOG_HEADER_BYTES: u64 = 32;
+/// Bytes before the page of a frame.
+const FRAME_HEADER_BYTES: usize = 24;
+/// Bytes of frames that are read at once.
+const READ_BYTES: usize = 256 << 10;
+const MAGIC: u32 = 0x377f_0682;
+
+/// The end of a transaction in a log.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LogEnd {
+    /// The salts of the log, which no other log has. Zeros where there is no log yet.
+    pub salts: [u32; 2],
+    /// How many bytes of it come before.
+    pub offset: u64,
+    /// The checksum of all of those.
+    pub checksum: [u32; 2],
+}
+
+/// What was committed between two places in a log.
+#[derive(Debug, Clone)]
+pub struct Committed {
+    /// The newest image of each page: where in the log it lies. Pages that were cut off are not
+    /// among them.
+    pub pages: BTreeMap<u32, u64>,
+    /// Pages of the database afterwards.
+    pub commit: u32,
+    /// The fewest pages that the database had meanwhile: those after them that are not in `pages`
+    /// hold nothing.
+    pub least: u32,
+    /// Where it ends.
+    pub end: LogEnd,
+    /// Whether there may be more.
+    pub is_cut: bool,
+}
+
+/// A log, opened for reading. It carries none of SQLite's locks.
+#[derive(Debug)]
+pub struct Log {
+    file: File,
+    page_size: usize,
+    is_big_endian: bool,
+    start: LogEnd,
+}
+
+impl Log {
+    /// Opens the log of a database; `None` when it has none yet, or a header that is just being
+    /// written.
+    pub fn open(database: &Path) -> io::Result<Option<Self>> {
+        let mut path = database.as_os_str().to_owned();
+        path.push("-wal");
+        let file = match File::open(path) {
+            Ok(file) => file,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(error),
+        };
+        let mut header = [0; LOG_HEADER_BYTES as usize];
+        match file.read_exact_at(&mut header, 0) {
+            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return Ok(None),
+            other => other?,
+        }
+        let is_big_endian = word(&header, 0) == MAGIC | 1;
+        let checksum = sum([0, 0], &header[..24], is_big_endian);
+        if word(&header, 0) & !1 != MAGIC || checksum != [word(&header, 24), word(&header, 28)] {
+            return Ok(None);
+        }
+        let salts = [word(&header, 16), word(&header, 20)];
+        let start = LogEnd { salts, offset: LOG_HEADER_BYTES, checksum };
+        Ok(Some(Self { file, page_size: word(&header, 8) as usize, is_big_endian, start }))
+    }
+
+    /// Where its first transaction begins.
+    pub fn start(&self) -> LogEnd {
+        self.start
+    }
+
+    /// Bytes of a page.
+    pub fn page_size(&self) -> usize {
+        self.page_size
+    }
+
+    /// Reads what was committed after `from`, to the end of the transaction that comes to `enough`
+    /// bytes; `None` when nothing was. `commit` is the size of the database at `from`.
+    pub fn committed(
+        &self,
+        from: LogEnd,
+        commit: u32,
+        enough: u64,
+    ) -> io::Result<Option<Committed>> {
+        let frame = FRAME_HEADER_BYTES + self.page_size;
+        let mut buffer = vec![0; (READ_BYTES / frame).max(1) * frame];
+        let mut found = Committed::none_at(from, commit);
+        let mut open: Vec<(u32, u64)> = Vec::new();
+        let (mut at, mut checksum) = (from.offset, from.checksum);
+        'reading: loop {
+            let filled = read_up_to(&self.file, &mut buffer, at)?;
+            for bytes in buffer[..filled].chunks_exact(frame) {
+                let sums = sum(checksum, &bytes[..8], self.is_big_endian);
+                let sums = sum(sums, &bytes[FRAME_HEADER_BYTES..], self.is_big_endian);
+                let salts = [word(bytes, 8), word(bytes, 12)];
+                if salts != self.start.salts || sums != [word(bytes, 16), word(bytes, 20)] {
+                    // Old, or not finished.
+                    break 'reading;
+                }
+                open.push((word(bytes, 0), at + FRAME_HEADER_BYTES as u64));
+                (at, checksum) = (at + frame as u64, sums);
+                let size = word(bytes, 4);
+                if size > 0 {
+                    found.pages.extend(open.drain(..));
+                    found.resize(size);
+                    found.end = LogEnd { salts, offset: at, checksum };
+                    found.is_cut = at - from.offset >= enough;
+                    if found.is_cut {
+                        break 'reading;
+                    }
+                }
+            }
+            if filled < buffer.len() {
+                break;
+            }
+        }
+        Ok((found.end != from).then_some(found))
+    }
+
+    /// Whether the transaction that ends at `end` is here, and with it all before it.
+    pub fn has(&self, end: LogEnd) -> io::Result<bool> {
+        if end.salts != self.start.salts || end.offset == LOG_HEADER_BYTES {
+            return Ok(end == self.start);
+        }
+        let frame = (FRAME_HEADER_BYTES + self.page_size) as u64;
+        let Some(at) = end.offset.checked_sub(frame) else { return Ok(false) };
+        let mut header = [0; FRAME_HEADER_BYTES];
+        if read_up_to(&self.file, &mut header, at)? < header.len() {
+            return Ok(false);
+        }
+        let salts = [word(&header, 8), word(&header, 12)];
+        let checksum = [word(&header, 16), word(&header, 20)];
+        Ok(salts == end.salts && checksum == end.checksum)
+    }
+
+    /// Reads the page that lies at `offset`.
+    pub fn page(&self, offset: u64, page: &mut [u8]) -> io::Result<()> {
+        self.file.read_exact_at(page, offset)
+    }
+
+    /// Waits until what was read is on the disk: a replica must not know what a loss of power
+    /// takes back.
+    pub fn settle(&self) -> io::Result<()> {
+        self.file.sync_data()
+    }
+}
+
+impl Committed {
+    /// Nothing, at this place.
+    pub fn none_at(end: LogEnd, commit: u32) -> Self {
+        Self { pages: BTreeMap::new(), commit, least: commit, end, is_cut: false }
+    }
+
+    /// Adds what was committed next.
+    pub fn absorb(&mut self, next: &Self) {
+        self.resize(next.least);
+        self.pages.extend(&next.pages);
+        self.resize(next.commit);
+        self.end = next.end;
+    }
+
+    /// The database has another size from here on.
+    fn resize(&mut self, commit: u32) {
+        self.pages.split_off(&commit.saturating_add(1));
+        self.commit = commit;
+        self.least = self.least.min(commit);
+    }
+}
+
+fn word(bytes: &[u8], at: usize) -> u32 {
+    u32::from_be_bytes([bytes[at], bytes[at + 1], bytes[at + 2], bytes[at + 3]])
+}
+
+/// Goes on with a checksum over whole pairs of words.
+fn sum([mut a, mut b]: [u32; 2], bytes: &[u8], is_big_endian: bool) -> [u32; 2] {
+    for pair in bytes.chunks_exact(8) {
+        let [x, y] = [0, 4].map(|at| {
+            let word = [pair[at], pair[at + 1], pair[at + 2], pair[at + 3]];
+            if is_big_endian { u32::from_be_bytes(word) } else { u32::from_le_bytes(word) }
+        });
+        a = a.wrapping_add(x).wrapping_add(b);
+        b = b.wrapping_add(y).wrapping_add(a);
+    }
+    [a, b]
+}
+
+/// Fills the buffer as far as the file reaches.
+fn read_up_to(file: &File, buffer: &mut [u8], at: u64) -> io::Result<usize> {
+    let mut filled = 0;
+    while filled < buffer.len() {
+        match file.read_at(&mut buffer[filled..], at + filled as u64) {
+            Ok(0) => break,
+            Ok(read) => filled += read,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(filled)
+}

@@ -1,0 +1,235 @@
+//! Writing to a replica. No file that is there is ever written over: so a second program that
+//! writes to the same replica is found out.
+
+use std::fs;
+use std::io::{self, Seek as _};
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
+
+use futures_util::{StreamExt as _, TryStreamExt as _};
+use object_store::path::Path as Key;
+use object_store::{
+    Attribute, Attributes, Error, MultipartUpload, ObjectStoreExt as _, PutMode,
+    PutMultipartOptions, PutOptions, PutPayload,
+};
+
+use super::{PlaceError, Replica};
+use crate::replica::ltx::Header;
+use crate::replica::plan::File;
+
+/// Larger files are sent in parts of this size.
+const PART_BYTES: u64 = 8 << 20;
+/// Where a bucket keeps the time of a file (Litestream looks there).
+const TIME: &str = "litestream-timestamp";
+/// After this time an upload that did not end is nobody's.
+const CLAIM_AGE: Duration = Duration::from_secs(6 * 3600);
+
+/// Who writes, and how fast.
+#[derive(Debug, Clone)]
+pub struct Writer {
+    /// A name that no other program has.
+    pub name: String,
+    /// Most bytes a second; as fast as can be where not set.
+    pub bytes_per_second: Option<u64>,
+}
+
+impl Writer {
+    /// Waits as long as so many bytes are to take.
+    async fn pace(&self, bytes: u64) {
+        if let Some(limit) = self.bytes_per_second {
+            tokio::time::sleep(Duration::from_secs_f64(bytes as f64 / limit.max(1) as f64)).await;
+        }
+    }
+}
+
+impl Replica {
+    /// Puts a file into the replica; when this returns, it is there. One that is there already is
+    /// ours if it is the same: then the answer was lost when it was put there.
+    ///
+    /// # Errors
+    ///
+    /// When the replica does not take it, or has another file by that name.
+    pub async fn put(
+        &self,
+        file: &File,
+        header: Header,
+        body: &fs::File,
+        writer: &Writer,
+    ) -> Result<(), PlaceError> {
+        let is_new = if !self.is_bucket {
+            self.put_in_directory(file, body).await?
+        } else if file.size <= PART_BYTES {
+            self.put_at_once(file, body, writer).await?
+        } else {
+            self.put_in_parts(file, body, writer).await?
+        };
+        if is_new || self.header(file).await.is_ok_and(|found| found == header) {
+            return Ok(());
+        }
+        Err(PlaceError::Taken(file.name()))
+    }
+
+    async fn put_in_directory(&self, file: &File, body: &fs::File) -> Result<bool, PlaceError> {
+        let to = self.dir.join("ltx").join(file.level.to_string()).join(file.name());
+        let written = |error| PlaceError::Write(to.clone(), error);
+        let body = body.try_clone().map_err(written)?;
+        let (path, at) = (to.clone(), SystemTime::from(file.at));
+        let linked = tokio::task::spawn_blocking(move || link(&path, body, at)).await;
+        linked.unwrap_or_else(|error| Err(io::Error::other(error))).map_err(written)
+    }
+
+    async fn put_at_once(
+        &self,
+        file: &File,
+        body: &fs::File,
+        writer: &Writer,
+    ) -> Result<bool, PlaceError> {
+        let bytes = part(body, 0, file.size).map_err(|error| self.unread(error))?;
+        let options =
+            PutOptions { mode: PutMode::Create, attributes: times(file), ..PutOptions::default() };
+        let put = self.store.put_opts(&self.key(file), PutPayload::from(bytes), options).await;
+        writer.pace(file.size).await;
+        is_new(put)
+    }
+
+    /// In parts a file cannot be put only where there is none. So a small object says first who is
+    /// at it, which only one can put there.
+    async fn put_in_parts(
+        &self,
+        file: &File,
+        body: &fs::File,
+        writer: &Writer,
+    ) -> Result<bool, PlaceError> {
+        let claim = self.folder(file.level).join(format!("{}.claim", file.name()));
+        let options = || PutOptions::from(PutMode::Create);
+        let name = || PutPayload::from(writer.name.clone());
+        if !is_new(self.store.put_opts(&claim, name(), options()).await)? {
+            let found = self.store.get(&claim).await?;
+            let age = SystemTime::from(file.at).duration_since(found.meta.last_modified.into());
+            let is_old = age.is_ok_and(|age| age > CLAIM_AGE);
+            let is_own = found.bytes().await? == writer.name.as_bytes();
+            if !is_own && !is_old {
+                return Err(PlaceError::Taken(file.name()));
+            }
+        }
+        match self.store.head(&self.key(file)).await {
+            Ok(_) => return Ok(false),
+            Err(Error::NotFound { .. }) => {}
+            Err(error) => return Err(error.into()),
+        }
+        let options = PutMultipartOptions { attributes: times(file), ..Default::default() };
+        let mut upload = self.store.put_multipart_opts(&self.key(file), options).await?;
+        if let Err(error) = self.put_parts(upload.as_mut(), file, body, writer).await {
+            // What was sent costs money until the bucket forgets it.
+            let _ = upload.abort().await;
+            return Err(error);
+        }
+        self.store.delete(&claim).await?;
+        Ok(true)
+    }
+
+    async fn put_parts(
+        &self,
+        upload: &mut dyn MultipartUpload,
+        file: &File,
+        body: &fs::File,
+        writer: &Writer,
+    ) -> Result<(), PlaceError> {
+        let mut at = 0;
+        while at < file.size {
+            let length = PART_BYTES.min(file.size - at);
+            let bytes = part(body, at, length).map_err(|error| self.unread(error))?;
+            upload.put_part(PutPayload::from(bytes)).await?;
+            writer.pace(length).await;
+            at += length;
+        }
+        upload.complete().await?;
+        Ok(())
+    }
+
+    /// Removes files.
+    ///
+    /// # Errors
+    ///
+    /// When one cannot be removed. One that is gone is removed.
+    pub async fn remove(&self, files: &[File]) -> Result<(), PlaceError> {
+        let keys: Vec<_> = files.iter().map(|file| Ok(self.key(file))).collect();
+        let keys = futures_util::stream::iter(keys).boxed();
+        let mut removed = self.store.delete_stream(keys);
+        loop {
+            match removed.try_next().await {
+                Ok(None) => return Ok(()),
+                Ok(Some(_)) | Err(Error::NotFound { .. }) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+    }
+
+    /// Tries to write: whether a file that is there is kept from being written over, as a second
+    /// program would do.
+    ///
+    /// # Errors
+    ///
+    /// When nothing can be written at all.
+    pub async fn probe(&self, name: &str) -> Result<bool, PlaceError> {
+        let key: Key = self.root.clone().join(format!("openrsvp-probe-{name}"));
+        let create = || PutOptions::from(PutMode::Create);
+        let put = || self.store.put_opts(&key, PutPayload::from_static(b"probe"), create());
+        let first = put().await;
+        let second = if first.is_ok() { Some(put().await) } else { None };
+        // It says nothing to whoever reads the replica, should it stay.
+        let removed = self.store.delete(&key).await;
+        first?;
+        removed?;
+        Ok(matches!(second, Some(Err(Error::AlreadyExists { .. } | Error::Precondition { .. }))))
+    }
+
+    fn unread(&self, error: io::Error) -> PlaceError {
+        PlaceError::Spool(PathBuf::from("a file on its way to the replica"), error)
+    }
+}
+
+/// Makes a file under a name that is free; `false` when it is not.
+fn link(path: &Path, mut body: fs::File, at: SystemTime) -> io::Result<bool> {
+    let dir = path.parent().unwrap_or(Path::new("."));
+    // What a replica holds is not for everybody.
+    fs::DirBuilder::new().recursive(true).mode(0o700).create(dir)?;
+    let mut draft = path.as_os_str().to_owned();
+    draft.push(".tmp");
+    let draft = PathBuf::from(draft);
+    let mut options = fs::File::options();
+    let mut file = options.write(true).create(true).truncate(true).mode(0o600).open(&draft)?;
+    body.rewind()?;
+    io::copy(&mut body, &mut file)?;
+    file.set_modified(at)?;
+    file.sync_all()?;
+    let linked = fs::hard_link(&draft, path);
+    fs::remove_file(&draft)?;
+    match linked {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => return Ok(false),
+        linked => linked?,
+    }
+    fs::File::open(dir)?.sync_all()?;
+    Ok(true)
+}
+
+fn times(file: &File) -> Attributes {
+    [(Attribute::Metadata(TIME.into()), file.at.to_string())].into_iter().collect()
+}
+
+/// Whether an object was made; `false` when there was one.
+fn is_new<T>(put: Result<T, Error>) -> Result<bool, PlaceError> {
+    match put {
+        Ok(_) => Ok(true),
+        Err(Error::AlreadyExists { .. } | Error::Precondition { .. }) => Ok(false),
+        Err(error) => Err(error.into()),
+    }
+}
+
+fn part(body: &fs::File, at: u64, length: u64) -> io::Result<Vec<u8>> {
+    use std::os::unix::fs::FileExt as _;
+    let mut bytes = vec![0; usize::try_from(length).map_err(io::Error::other)?];
+    body.read_exact_at(&mut bytes, at)?;
+    Ok(bytes)
+}
