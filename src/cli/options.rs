@@ -67,6 +67,7 @@ fn backup(config: &Config) -> Option<BackupOptions> {
             levels: backup.level_intervals().unwrap_or_default(),
             bytes_per_second: Some(backup.max_bytes_per_second).filter(|bytes| *bytes > 0),
             log_limit: backup.log_limit_bytes,
+            watch: Duration::from_secs(backup.sync_interval_seconds.max(1) * 3 + 2),
         },
         restores: backup.restore_on_start == RestoreOnStart::IfMissing,
     })

@@ -45,6 +45,9 @@ pub struct ReplicateOptions {
     pub bytes_per_second: Option<u64>,
     /// The most that the log grows to for the sake of a replica that is away, in bytes.
     pub log_limit: u64,
+    /// How long a replica that was written to just now is watched, lest another program be at it:
+    /// longer than the sync interval of that one.
+    pub watch: Duration,
 }
 
 /// How a replica is.

@@ -269,15 +269,18 @@ impl Source {
         if self.tip == self.checkpointed {
             return Ok(true);
         }
-        for replica in 0..self.feeds.len() {
-            let waiting = self.feeds[replica].as_ref().map_or(0, |feed| feed.waiting.len());
-            if waiting < WAITING_MAX {
-                self.cut(replica, now)?;
-            } else if must {
-                self.feeds[replica] = None;
-            } else {
-                return Ok(false);
+        let is_behind = |feed: &Feed| feed.waiting.len() >= WAITING_MAX;
+        for feed in &mut self.feeds {
+            if feed.as_ref().is_some_and(is_behind) {
+                if !must {
+                    return Ok(false);
+                }
+                *feed = None;
             }
+        }
+        // The most of it beside writers.
+        for replica in 0..self.feeds.len() {
+            self.cut(replica, now)?;
         }
         // The long part, beside writers: up to the mark, so that goes forward first.
         self.locked(|source| {

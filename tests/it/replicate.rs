@@ -108,6 +108,7 @@ fn options(database: &Path, replicas: &[&Path]) -> ReplicateOptions {
         levels: vec![SignedDuration::from_secs(1), SignedDuration::from_secs(4)],
         bytes_per_second: None,
         log_limit: 64 << 20,
+        watch: Duration::from_millis(300),
     }
 }
 
@@ -156,10 +157,10 @@ async fn random_changes_are_restored_at_every_point() {
     let (database, replica) = (dir.path().join("live.db"), dir.path().join("replica"));
     let (dice, mut known) = (Dice::new(7), BTreeMap::new());
     drop(writer(&database));
-    for start in 0..4 {
+    for start in 0..3 {
         let (replicas, replicator) = follow(&database, &[&replica]);
         let connection = writer(&database);
-        for round in 0..12 {
+        for round in 0..10 {
             for _ in 0..dice.below(90) + 1 {
                 change(&connection, &dice);
                 if dice.below(20) == 0 {
@@ -200,4 +201,184 @@ async fn random_changes_are_restored_at_every_point() {
         .filter(|path| path.is_dir())
         .collect();
     assert!(levels.len() >= 4, "{levels:?}");
+}
+
+/// A database whose every transaction is known by a number in it.
+fn counted(connection: &Connection, dice: &Dice, number: u64) {
+    let body = dice.below(3000);
+    connection
+        .execute_batch(&format!(
+            "BEGIN;
+            INSERT OR REPLACE INTO notes VALUES ({}, randomblob({body}));
+            DELETE FROM notes WHERE id = {};
+            INSERT OR REPLACE INTO other VALUES (1, '{number}');
+            COMMIT",
+            1 + dice.below(200),
+            1 + dice.below(200),
+        ))
+        .expect("committed");
+}
+
+fn number_in(connection: &Connection) -> u64 {
+    let text: String = connection
+        .query_row("SELECT body FROM other WHERE id = 1", [], |row| row.get(0))
+        .expect("a number");
+    text.parse().expect("a number")
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn whoever_is_stopped_anywhere_leaves_a_committed_state_and_goes_on() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let (database, replica, to) =
+        (dir.path().join("live.db"), dir.path().join("replica"), dir.path().join("to.db"));
+    let (dice, mut contents, mut number, mut newest, mut wholes) =
+        (Dice::new(11), BTreeMap::new(), 0, 0, 0);
+    let connection = writer(&database);
+    for _ in 0..40 {
+        let (replicas, replicator) = follow(&database, &[&replica]);
+        for _ in 0..dice.below(25) + 1 {
+            number += 1;
+            counted(&connection, &dice, number);
+            contents.insert(number, content(&connection));
+            if dice.below(3) == 0 {
+                tokio::time::sleep(Duration::from_millis(dice.below(12))).await;
+            }
+            if dice.below(20) == 0 {
+                replicas.checkpoint().await.expect("tried");
+            }
+        }
+        if dice.below(4) == 0 {
+            current(&replicas).await;
+        }
+        wholes += replicas.statuses()[0].whole_copies;
+        // Like a process that is killed: whatever was under way ends where it is.
+        drop((replicator, replicas));
+        if replica.join("ltx").is_dir() {
+            let found = restored(&replica, Target::Latest, &to).await.expect("restored");
+            let at = number_in(&Connection::open(&to).expect("opened"));
+            assert_eq!(found, contents[&at], "transaction {at} of {number}");
+            assert!(at >= newest, "{at} after {newest}");
+            newest = at;
+        }
+    }
+    let (replicas, replicator) = follow(&database, &[&replica]);
+    current(&replicas).await;
+    replicator.stop(Duration::from_secs(5)).await;
+    let found = restored(&replica, Target::Latest, &to).await.expect("restored");
+    assert_eq!(found, contents[&number]);
+    assert!(wholes < 12, "{wholes} whole copies: it should mostly go on");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn two_programs_never_mix_their_states() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let (first, second) = (dir.path().join("first.db"), dir.path().join("second.db"));
+    let (replica, to, dice) = (dir.path().join("replica"), dir.path().join("to.db"), Dice::new(13));
+    let (one, two) = (writer(&first), writer(&second));
+    counted(&one, &dice, 1);
+    counted(&two, &dice, 1_000_001);
+    let (replicas, replicator) = follow(&first, &[&replica]);
+    current(&replicas).await;
+
+    // The first one is at work: whoever comes to it is refused.
+    let (others, other) = follow(&second, &[&replica]);
+    let mut number = 1;
+    let refused = async {
+        while !others.statuses()[0].is_given_up {
+            number += 1;
+            counted(&one, &dice, number);
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(30), refused).await.expect("refused");
+    let fault = others.statuses()[0].fault.clone().expect("a reason");
+    assert!(fault.contains("another program writes to this replica"), "{fault}");
+    current(&replicas).await;
+    assert_eq!(restored(&replica, Target::Latest, &to).await.expect("restored"), content(&one));
+    other.stop(Duration::from_secs(5)).await;
+    // The log is not kept for it.
+    assert!(others.checkpoint().await.expect("moved"));
+
+    // The first one rests: the second one takes over, and the first one is told when it goes on.
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    let (others, other) = follow(&second, &[&replica]);
+    current(&others).await;
+    assert_eq!(restored(&replica, Target::Latest, &to).await.expect("restored"), content(&two));
+    counted(&one, &dice, number + 1);
+    let told = async {
+        while !replicas.statuses()[0].is_given_up {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(30), told).await.expect("told");
+    assert_eq!(restored(&replica, Target::Latest, &to).await.expect("restored"), content(&two));
+    replicator.stop(Duration::from_secs(5)).await;
+    other.stop(Duration::from_secs(5)).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_replica_that_is_away_holds_up_nothing_and_catches_up() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let (database, to, dice) =
+        (dir.path().join("live.db"), dir.path().join("to.db"), Dice::new(17));
+    let (near, far) = (dir.path().join("near"), dir.path().join("mount/far"));
+    let connection = writer(&database);
+    counted(&connection, &dice, 1);
+    let mut options = options(&database, &[&near, &far]);
+    options.log_limit = 6 << 20;
+    let replicas = Replicas::open(options, Clock::system(), &Entropy::system()).expect("followed");
+    let replicator = Replicator::start(&replicas);
+    let log = || fs::metadata(dir.path().join("live.db-wal")).expect("a log").len();
+    let behind = async {
+        while replicas.statuses()[1].fault.is_none()
+            || replicas.statuses()[0].behind_since.is_some()
+        {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(20), behind).await.expect("one of two");
+    let status = &replicas.statuses()[1];
+    assert!(status.behind_since.is_some() && status.failures > 0, "{status:?}");
+
+    fs::create_dir(dir.path().join("mount")).expect("mounted");
+    let number = change_until_current(&replicas, &connection, &dice, 2).await;
+    assert_eq!(restored(&far, Target::Latest, &to).await.expect("restored"), content(&connection));
+
+    // Away again, for longer than the log may grow; the near one goes on.
+    fs::rename(dir.path().join("mount"), dir.path().join("elsewhere")).expect("unmounted");
+    fs::write(dir.path().join("mount"), "").expect("nothing can be made here");
+    let mut most = 0;
+    for number in number..number + 2500 {
+        counted(&connection, &dice, number);
+        most = most.max(log());
+        if number % 50 == 0 {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+    assert!(most < 16 << 20, "the log grew to {most} bytes");
+    let statuses = replicas.statuses();
+    assert!(statuses[1].behind_since.is_some(), "{statuses:?}");
+    fs::remove_file(dir.path().join("mount")).expect("removed");
+    fs::rename(dir.path().join("elsewhere"), dir.path().join("mount")).expect("mounted");
+    change_until_current(&replicas, &connection, &dice, number + 2500).await;
+    for replica in [&near, &far] {
+        assert_eq!(
+            restored(replica, Target::Latest, &to).await.expect("restored"),
+            content(&connection)
+        );
+    }
+    assert_eq!(replicas.statuses()[0].whole_copies, 1);
+    replicator.stop(Duration::from_secs(5)).await;
+}
+
+/// Commits once more, and waits until all replicas have it.
+async fn change_until_current(
+    replicas: &Replicas,
+    connection: &Connection,
+    dice: &Dice,
+    number: u64,
+) -> u64 {
+    counted(connection, dice, number);
+    current(replicas).await;
+    number + 1
 }

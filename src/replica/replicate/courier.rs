@@ -17,10 +17,8 @@ use crate::replica::source::{Batch, Frozen, Position, Source, SourceError};
 
 /// The longest pause after a failure; the first is two intervals, and each is twice the one before.
 const PAUSE_MAX: Duration = Duration::from_secs(60);
-/// A replica whose newest file is younger may have another program that writes to it, ...
+/// A replica whose newest file is younger may have another program that writes to it.
 const FRESH: Duration = Duration::from_secs(120);
-/// ... which writes again within this time, if it has anything to write.
-const WATCH: Duration = Duration::from_secs(5);
 
 /// Who brings commits to one replica.
 pub(super) struct Courier {
@@ -202,7 +200,7 @@ impl Courier {
         if !files.iter().any(is_fresh) {
             return Ok(files);
         }
-        tokio::time::sleep(WATCH.max(self.replicas.0.options.sync_interval * 3)).await;
+        tokio::time::sleep(self.replicas.0.options.watch).await;
         let later = replica.list().await?;
         match later.iter().max_by_key(|file| file.max) {
             Some(file) if file.max > newest(&files) => Err(PlaceError::Taken(file.name()).into()),
