@@ -1,6 +1,7 @@
 //! Use cases: one function, one transaction. Rules come from `domain`, rows from `store`.
 
 pub mod access;
+pub mod backups;
 pub mod channels;
 pub mod decay;
 pub mod desk;

@@ -14,8 +14,9 @@ use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
 use super::status::{self, Machine, Space};
-use super::{Error, Site, jobs, tasks};
+use super::{Error, Site, backups, jobs, tasks};
 use crate::metrics::{Family, Kind, Metrics, whole};
+use crate::replica::replicate::Replicas;
 use crate::store::db::Db;
 
 /// How long what the database and the machine told is told again.
@@ -80,6 +81,7 @@ impl Monitor {
         ];
         families.extend(self.metrics.families());
         families.extend(site.iter().flat_map(|site| site.db.families()));
+        families.extend(site.iter().flat_map(|site| replica_families(site)));
         families.extend(told);
         Figures { is_up, families }
     }
@@ -99,6 +101,12 @@ impl Monitor {
         }
         (told.is_up, told.families.clone())
     }
+}
+
+/// What is known of the replicas that this process keeps.
+fn replica_families(site: &Site) -> Vec<Family> {
+    let replicas = site.replicas.as_ref().map(Replicas::statuses).unwrap_or_default();
+    backups::families(&replicas, site.clock.now())
 }
 
 /// What the database tells; `None` when it does not answer.

@@ -5,8 +5,9 @@ use std::path::Path;
 use jiff::{SignedDuration, Timestamp};
 use sysinfo::{Disks, MemoryRefreshKind, Pid, ProcessRefreshKind, ProcessesToUpdate, System};
 
-use super::{Error, Site, access, jobs};
+use super::{Error, Site, access, backups, jobs};
 use crate::domain::job::{Job, Outcome, Run, Schedule};
+use crate::replica::replicate::{ReplicaStatus, Replicas};
 use crate::store::db::{Db, Engine};
 use crate::store::{channels, events, rsvps};
 
@@ -22,6 +23,8 @@ pub struct Status {
     pub database: DatabaseStatus,
     /// The machine, as far as it can be known.
     pub machine: Machine,
+    /// The replicas of the database; `None` where it is of a kind that has none.
+    pub replicas: Option<Vec<ReplicaStatus>>,
     /// Each job, when it runs, and its last run.
     pub jobs: Vec<(Job, Schedule, Option<Run>)>,
     /// What should be looked after.
@@ -88,6 +91,10 @@ pub enum Warning {
     Failed(Job, String),
     /// A job has not run for long; `None` when it never did.
     Late(Job, Option<Timestamp>),
+    /// A replica has not got everything, since then.
+    ReplicaBehind(String, Timestamp),
+    /// A replica is not written to any more.
+    ReplicaGivenUp(String),
     /// The disk is nearly full: bytes left.
     DiskFull(u64),
 }
@@ -110,8 +117,12 @@ pub async fn look(
     let machine = machine.await.unwrap_or_default();
     let runs = jobs::last_runs(site).await?;
     let jobs: Vec<_> = runs.into_iter().map(|(job, run)| (job, schedule(job), run)).collect();
-    let warnings = warnings(&jobs, &machine, site.clock.now());
-    Ok(Status { database, machine, jobs, warnings })
+    let now = site.clock.now();
+    let replicas = (site.db.engine() == Engine::Sqlite)
+        .then(|| site.replicas.as_ref().map(Replicas::statuses).unwrap_or_default());
+    let mut warnings = warnings(&jobs, &machine, now);
+    warnings.extend(backups::warnings(replicas.as_deref().unwrap_or_default(), now));
+    Ok(Status { database, machine, replicas, jobs, warnings })
 }
 
 async fn look_at_database(db: &Db) -> Result<DatabaseStatus, Error> {

@@ -4,6 +4,7 @@
 
 mod support;
 
+mod backups;
 mod calendar;
 mod capacity;
 mod channels;

@@ -28,16 +28,16 @@ use crate::support::{Answer, TestApp, client, on_both};
 const OPEN_METRICS: &str = "application/openmetrics-text;version=1.0.0,application/openmetrics-text;version=0.0.1;q=0.75,text/plain;version=0.0.4;q=0.5,*/*;q=0.1";
 
 /// The figures of an answer, by name and labels.
-type Figures = BTreeMap<String, f64>;
+pub type Figures = BTreeMap<String, f64>;
 
-async fn scrape(address: SocketAddr, accept: &str) -> Answer {
+pub async fn scrape(address: SocketAddr, accept: &str) -> Answer {
     let request = client().get(format!("http://{address}/metrics")).header(ACCEPT, accept);
     let answer = Answer::of(request.send().await.expect("an answer")).await;
     assert_eq!(answer.status, StatusCode::OK);
     answer
 }
 
-fn parsed(text: &str) -> Figures {
+pub fn parsed(text: &str) -> Figures {
     let rows = text.lines().filter(|line| !line.starts_with('#'));
     let figures = rows.map(|row| row.rsplit_once(' ').expect("a name and a number"));
     figures.map(|(name, value)| (name.to_owned(), value.parse().expect("a number"))).collect()
@@ -75,7 +75,7 @@ fn assert_figures(figures: &Figures, expected: &[(&str, f64)]) {
 }
 
 /// What the real promtool says about figures.
-fn promtool(text: &str) -> String {
+pub fn promtool(text: &str) -> String {
     let mut tool = Command::new("promtool")
         .args(["check", "metrics"])
         .stdin(Stdio::piped())

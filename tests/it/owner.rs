@@ -2,7 +2,7 @@
 
 use jiff::SignedDuration;
 use openrsvp::domain::job::Job;
-use openrsvp::store::db::Query;
+use openrsvp::store::db::{Engine, Query};
 use reqwest::{Method, StatusCode};
 use scraper::{Html, Selector};
 use serde_json::json;
@@ -85,6 +85,8 @@ on_both! {
         assert!(fact("Size").ends_with('B') && fact("Memory used here").ends_with("MB"), "{facts:?}");
         assert_eq!(page.text.matches("never").count(), 2, "no job ran yet");
         assert!(page.text.contains("server.base_url is not set"));
+        let is_sqlite = app.running().site.db.engine() == Engine::Sqlite;
+        assert_eq!(page.text.contains("No backups are kept. Set <code>backup.replicas"), is_sqlite);
         assert!(!page.text.contains("trusted_proxies"));
 
         ran(&app.running().site, Job::DecayCycle).await;

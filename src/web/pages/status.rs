@@ -7,12 +7,13 @@ use super::owner::places;
 use super::render;
 use crate::domain::job::{Job, Outcome, Run, Schedule};
 use crate::jobs::scheduler::SchedulerOptions;
+use crate::replica::replicate::ReplicaStatus;
 use crate::services::status::{self, DatabaseStatus, Machine, Space, Warning};
 use crate::web::api::{path_param, site};
 use crate::web::client::ClientInfo;
 use crate::web::error::Problem;
 use crate::web::text::{bytes, counted, relative};
-use crate::web::views::status::{Fact, JobRow, StatusPage};
+use crate::web::views::status::{Fact, JobRow, ReplicaRow, StatusPage};
 
 /// Shows how everything is.
 #[handler]
@@ -36,6 +37,9 @@ pub async fn show_status(
         program: program_facts(&status.machine),
         database: database_facts(&status.database),
         machine: machine_facts(&status.machine),
+        replicas: status
+            .replicas
+            .map(|replicas| replicas.iter().map(|replica| replica_row(replica, now)).collect()),
         jobs: status
             .jobs
             .iter()
@@ -67,6 +71,14 @@ fn words(warning: &Warning, now: Timestamp) -> (String, String) {
                 ),
             )
         }
+        Warning::ReplicaBehind(address, since) => (
+            format!("{address} has been behind for {}.", long(now.duration_since(*since))),
+            "Mend what is said below, under Backups; then it catches up by itself.".to_owned(),
+        ),
+        Warning::ReplicaGivenUp(address) => (
+            format!("{address} is not written to any more."),
+            "Give each program a replica of its own, then start this one anew.".to_owned(),
+        ),
         Warning::DiskFull(free) => (
             format!("Only {} of disk are free.", bytes(*free)),
             "Make room: a full disk refuses every answer.".to_owned(),
@@ -164,5 +176,34 @@ fn job_row(job: Job, schedule: Schedule, last: Option<&Run>, now: Timestamp) -> 
         detail: run.reason.clone().unwrap_or_else(|| run.counts_in_words()),
         is_alarm: matches!(run.outcome, Outcome::Failed | Outcome::Lost),
         ..row
+    }
+}
+
+/// How long ago something was.
+fn ago(at: Timestamp, now: Timestamp) -> String {
+    match relative(at, now) {
+        now if now == "now" => "a moment ago".to_owned(),
+        ago => ago,
+    }
+}
+
+fn replica_row(replica: &ReplicaStatus, now: Timestamp) -> ReplicaRow {
+    let (state, since) = match (replica.behind_since, replica.current_at) {
+        _ if replica.is_given_up => ("given up", String::new()),
+        (Some(since), _) => ("behind", format!("for {}", long(now.duration_since(since)))),
+        (None, Some(at)) => ("everything is there", format!("looked at {}", ago(at, now))),
+        (None, None) => ("not looked at yet", String::new()),
+    };
+    ReplicaRow {
+        address: replica.address.clone(),
+        state: state.to_owned(),
+        since,
+        fault: replica.fault.clone().unwrap_or_default(),
+        is_alarm: replica.is_given_up || replica.fault.is_some(),
+        sent: format!(
+            "{} in {}",
+            bytes(replica.bytes),
+            counted(i64::try_from(replica.files).unwrap_or(i64::MAX), "file")
+        ),
     }
 }

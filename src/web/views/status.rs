@@ -23,6 +23,23 @@ pub struct JobRow {
     pub every: String,
 }
 
+/// How one replica of the database is.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ReplicaRow {
+    /// Where it is.
+    pub address: String,
+    /// In a word, how it is: `everything is there`, `behind`.
+    pub state: String,
+    /// Since when, or as of when; may be blank.
+    pub since: String,
+    /// What is wrong; may be blank.
+    pub fault: String,
+    /// True when somebody should look after it.
+    pub is_alarm: bool,
+    /// What was sent there since the start.
+    pub sent: String,
+}
+
 /// A fact: what, and how it is.
 pub type Fact = (&'static str, String);
 
@@ -40,6 +57,8 @@ pub struct StatusPage {
     pub database: Vec<Fact>,
     /// The machine.
     pub machine: Vec<Fact>,
+    /// The replicas of the database; `None` where it is backed up otherwise.
+    pub replicas: Option<Vec<ReplicaRow>>,
     /// The jobs.
     pub jobs: Vec<JobRow>,
     /// True when this process runs them.
@@ -51,10 +70,20 @@ mod tests {
     use super::super::samples::check;
     use super::*;
 
-    #[test]
-    fn renders_every_state() {
+    fn row(state: &str, since: &str, fault: &str, is_alarm: bool) -> ReplicaRow {
+        ReplicaRow {
+            address: "s3://rsvp-backups.example.org/sites/current".to_owned(),
+            state: state.to_owned(),
+            since: since.to_owned(),
+            fault: fault.to_owned(),
+            is_alarm,
+            sent: "12.5 MB in 4711 files".to_owned(),
+        }
+    }
+
+    fn fine() -> StatusPage {
         let fact = |what, how: &str| (what, how.to_owned());
-        let fine = StatusPage {
+        StatusPage {
             places: OwnerPlaces {
                 events: "/admin/Zk3v".to_owned(),
                 channels: "/admin/Zk3v/channels".to_owned(),
@@ -73,6 +102,7 @@ mod tests {
                 fact("Memory", "37 MB used here, 1.1 GB of 2.0 GB free"),
                 fact("Processor", "0.4 % used here, load 0.12 on 2 processors"),
             ],
+            replicas: Some(vec![row("everything is there", "looked at a moment ago", "", false)]),
             jobs: vec![JobRow {
                 name: "decay-cycle".to_owned(),
                 purpose: "closes answers that are due, deletes what has faded".to_owned(),
@@ -84,15 +114,32 @@ mod tests {
             }],
             warnings: Vec::new(),
             runs_jobs: true,
-        };
-        let mut alarming = fine.clone();
+        }
+    }
+
+    fn alarming() -> StatusPage {
+        let mut alarming = fine();
         alarming.runs_jobs = false;
         alarming.jobs[0].is_alarm = true;
         alarming.jobs[0].outcome = "failed".to_owned();
+        let away = "the replica cannot be read: no answer from https://s3.example.org in time";
+        alarming.replicas = Some(vec![
+            row("behind", "for 5 minutes", away, true),
+            row("given up", "", "another program writes to this replica", true),
+        ]);
         alarming.warnings = vec![
             ("decay-cycle failed.".to_owned(), "It said: disk full. It is tried again.".to_owned()),
             ("200 MB of disk are free.".to_owned(), "Make room soon.".to_owned()),
         ];
-        check("status", vec![("fine", fine), ("alarming", alarming)]);
+        alarming
+    }
+
+    #[test]
+    fn renders_every_state() {
+        let bare = StatusPage { replicas: Some(Vec::new()), ..fine() };
+        let postgres = StatusPage { replicas: None, ..fine() };
+        let states =
+            [("fine", fine()), ("alarming", alarming()), ("bare", bare), ("postgres", postgres)];
+        check("status", states.to_vec());
     }
 }
