@@ -147,7 +147,7 @@ impl Backup {
         faults.outside(1..=8760, self.snapshot_interval_hours, "backup.snapshot_interval_hours");
         faults.outside(1..=87_600, self.retention_hours, "backup.retention_hours");
         faults.outside(1..=8760, self.verify_interval_hours, "backup.verify_interval_hours");
-        let limit = 16 << 20..=64 << 30;
+        let limit = 64 << 20..=64 << 30;
         faults.outside(limit, self.log_limit_bytes, "backup.log_limit_bytes");
     }
 }

@@ -22,7 +22,7 @@ use crate::domain::id;
 use courier::Courier;
 
 /// With so many bytes in it the log is moved into the file, ...
-const LOG_BYTES: u64 = 4 << 20;
+const LOG_BYTES: u64 = 16 << 20;
 /// ... and with fewer after this time.
 const LOG_AGE: Duration = Duration::from_secs(60);
 
@@ -103,6 +103,10 @@ struct Shared {
     state: State,
     dir: PathBuf,
     statuses: Mutex<Vec<ReplicaStatus>>,
+    /// Rings when the log was moved into the file. What was taken over before is not in it any
+    /// longer once it begins anew: until a replica has it, the program must not be killed, or that
+    /// replica must begin with the whole database.
+    moved: watch::Sender<()>,
 }
 
 impl Replicas {
@@ -136,8 +140,8 @@ impl Replicas {
             whole_copies: 0,
         };
         let statuses = Mutex::new(options.replicas.iter().map(status).collect());
-        let source = Mutex::new(source);
-        Ok(Self(Arc::new(Shared { options, clock, source, state, dir, statuses })))
+        let (source, moved) = (Mutex::new(source), watch::Sender::new(()));
+        Ok(Self(Arc::new(Shared { options, clock, source, state, dir, statuses, moved })))
     }
 
     /// How each replica is.
@@ -159,7 +163,9 @@ impl Replicas {
     /// When the database refuses.
     pub async fn checkpoint(&self) -> Result<bool, SourceError> {
         let now = self.0.clock.now();
-        self.with_source(move |source| source.checkpoint(false, now)).await?
+        let moved = self.with_source(move |source| source.checkpoint(false, now)).await??;
+        self.0.moved.send_replace(());
+        Ok(moved)
     }
 
     /// Does something with the database, where waiting is allowed.
@@ -225,7 +231,10 @@ async fn keep_log_short(replicas: Replicas, mut stop: watch::Receiver<bool>) {
             source.checkpoint(bytes >= limit, now)
         });
         match moved.await.flatten() {
-            Ok(true) => moved_at = Instant::now(),
+            Ok(true) => {
+                moved_at = Instant::now();
+                replicas.0.moved.send_replace(());
+            }
             Ok(false) => {}
             Err(error) => tracing::warn!(%error, "the log could not be moved into the database"),
         }

@@ -6,10 +6,12 @@
 //! It is renewed with the write lock held, when all was taken over (*sealed*); after that the log
 //! begins anew once at most, exactly there.
 
+mod batch;
+mod copy;
+
 use std::collections::VecDeque;
-use std::fs::File;
-use std::io::{self, BufReader, BufWriter, Read as _, Seek as _};
-use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _};
+use std::io;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -19,14 +21,13 @@ use rusqlite::{Connection, OpenFlags};
 use serde::{Deserialize, Serialize};
 
 use super::log::{Committed, Log, LogEnd};
-use super::ltx::{Header, LogRange, LtxWriter};
+pub use batch::Batch;
+pub use copy::{COPY, Frozen, copy};
 
-/// How long to wait for a writer to end; answers take milliseconds.
-const PATIENCE: Duration = Duration::from_secs(10);
-/// How the names of copies begin.
-pub const COPY: &str = "copy-";
-/// Bytes of a copy that are read or written at once.
-const COPY_BYTES: usize = 1 << 20;
+/// How often to try, and how long to wait in between, until a writer ends. Where one comes after
+/// the other there are moments in between, which longer waits would miss.
+const TRIES: i32 = 20_000;
+const PAUSE: Duration = Duration::from_micros(500);
 /// Of a replica that has more batches waiting than this, the log is kept.
 const WAITING_MAX: usize = 4;
 
@@ -57,19 +58,6 @@ pub struct Position {
     pub at: i64,
 }
 
-/// Commits on their way to a replica: an LTX file that is not there yet.
-#[derive(Debug)]
-pub struct Batch {
-    /// The file; it has no name.
-    pub file: File,
-    /// Its size in bytes.
-    pub size: u64,
-    /// What it says about itself.
-    pub header: Header,
-    /// How far the replica is with it.
-    pub after: Position,
-}
-
 /// What a replica has not got yet.
 #[derive(Debug)]
 struct Feed {
@@ -79,15 +67,6 @@ struct Feed {
     unsent: Committed,
     /// What waits.
     waiting: VecDeque<Batch>,
-}
-
-/// A database as it was at one moment, for as long as this is kept.
-pub struct Frozen {
-    connection: Connection,
-    page_size: u32,
-    /// What the replica has with it.
-    pub at: Position,
-    taken_at: Timestamp,
 }
 
 /// A live database.
@@ -118,7 +97,7 @@ impl Source {
     ///
     /// When the database cannot be used.
     pub fn open(path: &Path, dir: &Path, replicas: usize) -> Result<Self, SourceError> {
-        clear(dir)?;
+        copy::clear(dir)?;
         let (lock, mark) = (connect(path)?, connect(path)?);
         let page_size = lock.query_row("PRAGMA page_size", [], |row| row.get(0))?;
         let mut source = Self {
@@ -158,26 +137,6 @@ impl Source {
         // What was read further than the tip is read once more, which changes nothing.
         self.feeds[replica] = Some(Feed { taken: at, unsent, waiting: VecDeque::new() });
         Ok(true)
-    }
-
-    /// Whether `file`, which a replica got after `at`, holds exactly what the log has there; gives
-    /// back how far the replica is with it. So an upload is known whose answer was lost.
-    pub fn recognize(
-        &self,
-        at: Position,
-        header: Header,
-        file: &File,
-    ) -> Result<Option<Position>, SourceError> {
-        let Some(range) = header.log else { return Ok(None) };
-        let Some(log) = Log::open(&self.path)? else { return Ok(None) };
-        let begins = range.offset == at.end.offset && range.salts == at.end.salts;
-        if !begins || !log.has(at.end)? {
-            return Ok(None);
-        }
-        let Some(found) = log.committed(at.end, at.commit, range.length)? else { return Ok(None) };
-        let own = self.encode(&log, at, &found, header.at)?;
-        let is_same = own.header == header && same_bytes(&own.file, file)?;
-        Ok(is_same.then_some(own.after))
     }
 
     /// Reads on.
@@ -356,126 +315,16 @@ impl Source {
         }
         (self.tip, self.is_sealed, self.checkpointed) = (start, false, start);
     }
-
-    /// Makes a batch of what a replica was not sent.
-    fn cut(&mut self, replica: usize, now: Timestamp) -> Result<(), SourceError> {
-        let Some(feed) = &self.feeds[replica] else { return Ok(()) };
-        if feed.unsent.end == feed.taken.end {
-            return Ok(());
-        }
-        let Some(log) = Log::open(&self.path)? else { return Ok(()) };
-        log.settle()?;
-        let batch = self.encode(&log, feed.taken, &feed.unsent, now)?;
-        if let Some(feed) = &mut self.feeds[replica] {
-            feed.taken = batch.after;
-            feed.unsent = Committed::none_at(batch.after.end, batch.after.commit);
-            feed.waiting.push_back(batch);
-        }
-        Ok(())
-    }
-
-    /// Writes what was committed after `from` into a file without a name.
-    fn encode(
-        &self,
-        log: &Log,
-        from: Position,
-        found: &Committed,
-        now: Timestamp,
-    ) -> Result<Batch, SourceError> {
-        // Times never go back, whatever becomes of the clock.
-        let at = now.as_millisecond().max(from.at);
-        let after = Position { txid: from.txid + 1, end: found.end, commit: found.commit, at };
-        let range = LogRange {
-            offset: from.end.offset,
-            length: found.end.offset - from.end.offset,
-            salts: found.end.salts,
-        };
-        let header = Header {
-            page_size: self.page_size,
-            commit: found.commit,
-            min: after.txid,
-            max: after.txid,
-            at: Timestamp::from_millisecond(at).unwrap_or(now),
-            log: Some(range),
-        };
-        let mut file = tempfile::tempfile_in(&self.dir)?;
-        let mut writer = LtxWriter::begin(BufWriter::new(&mut file), header)?;
-        let mut page = vec![0; log.page_size()];
-        // Pages that the database grew by need not be in the log.
-        let grown = found.least.saturating_add(1)..=found.commit;
-        let mut numbers: Vec<u32> = found.pages.keys().copied().chain(grown).collect();
-        numbers.sort_unstable();
-        numbers.dedup();
-        for number in numbers.into_iter().filter(|number| *number != header.lock_page()) {
-            match found.pages.get(&number) {
-                Some(offset) => log.page(*offset, &mut page)?,
-                None => page.fill(0),
-            }
-            writer.page(number, &page)?;
-        }
-        let size = writer.finish()?;
-        file.rewind()?;
-        Ok(Batch { file, size, header, after })
-    }
-}
-
-impl Frozen {
-    /// Makes an LTX file of the whole database as it was. A copy lies beside it meanwhile.
-    ///
-    /// # Errors
-    ///
-    /// When one of the two cannot be written.
-    pub fn encode(self, dir: &Path) -> Result<Batch, SourceError> {
-        let path = tempfile::Builder::new().prefix(COPY).tempfile_in(dir)?.into_temp_path();
-        copy(&self.connection, &path)?;
-        // From here on the log may begin anew.
-        drop(self.connection);
-        let source = File::open(&path)?;
-        let header = Header {
-            page_size: self.page_size,
-            commit: self.at.commit,
-            min: 1,
-            max: self.at.txid,
-            at: self.taken_at,
-            log: None,
-        };
-        let mut reader = BufReader::with_capacity(COPY_BYTES, source);
-        let mut file = tempfile::tempfile_in(dir)?;
-        let mut writer = LtxWriter::begin(BufWriter::with_capacity(COPY_BYTES, &mut file), header)?;
-        let mut page = vec![0; self.page_size as usize];
-        for number in 1..=header.commit {
-            reader.read_exact(&mut page)?;
-            if number != header.lock_page() {
-                writer.page(number, &page)?;
-            }
-        }
-        let size = writer.finish()?;
-        file.rewind()?;
-        Ok(Batch { file, size, header, after: self.at })
-    }
-}
-
-/// Copies a database as it is to `to`, while others use it: SQLite's online backup.
-///
-/// # Errors
-///
-/// When it cannot be read or written.
-pub fn copy(from: &Connection, to: &Path) -> Result<(), SourceError> {
-    /// Pages of a step: a few megabytes.
-    const STEP: i32 = 1024;
-    let mut target = Connection::open(to)?;
-    // Whoever is interrupted makes a new copy: no journal, and no waiting for the disk.
-    target.execute_batch("PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF")?;
-    let backup = rusqlite::backup::Backup::new(from, &mut target)?;
-    backup.run_to_completion(STEP, Duration::ZERO, None)?;
-    Ok(())
 }
 
 /// A connection that leaves the log alone.
 fn connect(path: &Path) -> Result<Connection, SourceError> {
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let connection = Connection::open_with_flags(path, flags)?;
-    connection.busy_timeout(PATIENCE)?;
+    let mut connection = Connection::open_with_flags(path, flags)?;
+    connection.busy_handler(Some(|tries| {
+        std::thread::sleep(PAUSE);
+        tries < TRIES
+    }))?;
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
     connection.pragma_update(None, "wal_autocheckpoint", 0)?;
     connection.pragma_update(None, "synchronous", "FULL")?;
@@ -494,33 +343,7 @@ fn move_log(connection: &Connection) -> Result<(), SourceError> {
     Ok(())
 }
 
-/// Makes the directory, or removes what a program left in it that was killed.
-fn clear(dir: &Path) -> io::Result<()> {
-    std::fs::DirBuilder::new().recursive(true).mode(0o700).create(dir)?;
-    for entry in std::fs::read_dir(dir)? {
-        let entry = entry?;
-        if entry.file_name().as_encoded_bytes().starts_with(COPY.as_bytes()) {
-            std::fs::remove_file(entry.path())?;
-        }
-    }
-    Ok(())
-}
-
 fn identity(path: &Path) -> io::Result<(u64, u64)> {
     let found = std::fs::metadata(path)?;
     Ok((found.dev(), found.ino()))
-}
-
-fn same_bytes(a: &File, b: &File) -> io::Result<bool> {
-    let (mut a, mut b) = (BufReader::new(a), BufReader::new(b));
-    let (mut left, mut right) = (vec![0; 64 << 10], vec![0; 64 << 10]);
-    loop {
-        let read = a.read(&mut left)?;
-        if read == 0 {
-            return Ok(b.read(&mut right)? == 0);
-        }
-        if b.read_exact(&mut right[..read]).is_err() || left[..read] != right[..read] {
-            return Ok(false);
-        }
-    }
 }

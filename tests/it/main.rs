@@ -22,6 +22,7 @@ mod kill;
 mod layers;
 mod licences;
 mod limits;
+mod litestream;
 mod looks;
 mod markdown;
 mod messages;

@@ -5,15 +5,11 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Output;
 
-use hyper_util::rt::TokioIo;
 use rusqlite::Connection;
-use s3s::auth::SimpleAuth;
-use s3s::service::S3ServiceBuilder;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
-use tokio::net::TcpListener;
-use tokio::task::JoinHandle;
 
+use crate::support::bucket::Bucket;
 use crate::support::server::openrsvp;
 
 /// Replicas that the real program wrote, with what it restores from them.
@@ -246,70 +242,33 @@ fn addresses_that_mean_nothing_are_named() {
     }
 }
 
-/// A bucket behind the S3 protocol, whose objects are the files in a directory.
-struct Bucket {
-    dir: tempfile::TempDir,
-    endpoint: String,
-    serving: JoinHandle<()>,
-}
-
-impl Bucket {
-    async fn start() -> Self {
-        let dir = tempfile::tempdir().expect("a directory");
-        let files = s3s_fs::FileSystem::new(dir.path()).expect("a store");
-        let mut service = S3ServiceBuilder::new(files);
-        service.set_auth(SimpleAuth::from_single("the-key", "the-secret"));
-        let service = service.build();
-        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
-        let endpoint = format!("http://{}", listener.local_addr().expect("an address"));
-        let serving = tokio::spawn(async move {
-            while let Ok((stream, _)) = listener.accept().await {
-                let service = service.clone();
-                tokio::spawn(async move {
-                    let http = hyper::server::conn::http1::Builder::new();
-                    // A connection that breaks has ended.
-                    let _ = http.serve_connection(TokioIo::new(stream), service).await;
-                });
-            }
-        });
-        Self { dir, endpoint, serving }
-    }
-
-    /// Puts a golden replica under a prefix, by the names that a bucket has.
-    fn fill(&self, folder: &str, prefix: &str) {
-        for level in 0..=9 {
-            let from = golden(folder).join(format!("ltx/{level}"));
-            if from.is_dir() {
-                copy_dir(&from, &self.dir.path().join(format!("bucket/{prefix}/{level:04x}")));
-            }
+/// Puts a golden replica under a prefix of a bucket, by the names that a bucket has.
+fn fill(bucket: &Bucket, folder: &str, prefix: &str) {
+    for level in 0..=9 {
+        let from = golden(folder).join(format!("ltx/{level}"));
+        if from.is_dir() {
+            copy_dir(&from, &bucket.folder(prefix).join(format!("{level:04x}")));
         }
     }
-
-    fn command(&self, dir: &Path, secret: &str, arguments: &[&str]) -> Output {
-        let mut command = openrsvp(dir);
-        command.args(arguments).env("AWS_ACCESS_KEY_ID", "the-key");
-        command.env("AWS_SECRET_ACCESS_KEY", secret).env("AWS_REGION", "us-east-1");
-        command.env("AWS_ENDPOINT_URL", &self.endpoint).output().expect("it runs")
-    }
 }
 
-impl Drop for Bucket {
-    fn drop(&mut self) {
-        self.serving.abort();
-    }
+fn command(bucket: &Bucket, dir: &Path, secret: &str, arguments: &[&str]) -> Output {
+    let mut command = openrsvp(dir);
+    bucket.tell(&mut command, secret);
+    command.args(arguments).output().expect("it runs")
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_bucket_is_read_as_a_directory_is() {
     let (bucket, dir) = (Bucket::start().await, tempfile::tempdir().expect("a directory"));
     for folder in ["current", "pruned", "lz4-frames"] {
-        bucket.fill(folder, &format!("sites/{folder}"));
+        fill(&bucket, folder, &format!("sites/{folder}"));
         let (known, from) = (expected(folder), format!("s3://bucket/sites/{folder}"));
         let last = known["points"].as_array().and_then(|points| points.last()).expect("points");
         let to = dir.path().join(format!("{folder}.db"));
         let path = to.to_str().expect("text");
         let restored =
-            bucket.command(dir.path(), "the-secret", &["restore", "--from", &from, "--to", path]);
+            command(&bucket, dir.path(), "the-secret", &["restore", "--from", &from, "--to", path]);
         assert!(restored.status.success(), "{folder}: {}", said(&restored));
         let bytes = fs::read(&to).expect("a database");
         assert_eq!(hex(&Sha256::digest(&bytes)), last["file_sha256"]);
@@ -317,16 +276,16 @@ async fn a_bucket_is_read_as_a_directory_is() {
         let at = jiff::Timestamp::from_millisecond(moment["time_ms"].as_i64().expect("a time"));
         let at = at.expect("a time").to_string();
         let arguments = ["restore", "--from", &from, "--timestamp", &at, "--dry-run", "--json"];
-        let planned = bucket.command(dir.path(), "the-secret", &arguments);
+        let planned = command(&bucket, dir.path(), "the-secret", &arguments);
         let plan: Value = serde_json::from_slice(&planned.stdout).expect("JSON");
         assert_eq!(plan["txid"], moment["txid"], "{folder}");
         assert!(!dir.path().join(format!("{folder}.db.restoring-part")).exists());
     }
     let arguments = ["backup", "list", "--from", "s3://bucket/sites/current"];
-    let refused = bucket.command(dir.path(), "another", &arguments);
+    let refused = command(&bucket, dir.path(), "another", &arguments);
     assert!(!refused.status.success() && said(&refused).contains("cannot be read"));
     assert!(!said(&refused).contains("another"), "a secret: {}", said(&refused));
     let arguments = ["backup", "list", "--from", "s3://bucket/nothing/here"];
-    let empty = bucket.command(dir.path(), "the-secret", &arguments);
+    let empty = command(&bucket, dir.path(), "the-secret", &arguments);
     assert_eq!(String::from_utf8_lossy(&empty.stdout), "There is nothing in this replica.\n");
 }

@@ -50,6 +50,7 @@ impl Courier {
     pub(super) async fn work(mut self, mut stop: watch::Receiver<bool>) {
         let interval = self.replicas.0.options.sync_interval;
         let mut pause = interval;
+        let mut moved = self.replicas.0.moved.subscribe();
         loop {
             // A closed channel means the program is gone: stop as well.
             let is_last = *stop.borrow() || stop.has_changed().is_err();
@@ -69,7 +70,12 @@ impl Courier {
             if is_last {
                 return;
             }
-            let _ = tokio::time::timeout(pause, stop.changed()).await;
+            let is_well = pause == interval;
+            tokio::select! {
+                () = tokio::time::sleep(pause) => {}
+                _ = stop.changed() => {}
+                _ = moved.changed(), if is_well => {}
+            }
         }
     }
 

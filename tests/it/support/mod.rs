@@ -1,6 +1,8 @@
 //! A running program for each test, and words to talk to it.
 
+pub mod bucket;
 pub mod collector;
+pub mod litestream;
 pub mod postgres;
 pub mod rows;
 pub mod server;
@@ -195,6 +197,12 @@ impl TestApp {
         let given = self.post(&path, "", body).await.expect(StatusCode::CREATED);
         given["rsvp"]["rsvp_token"].as_str().expect("a token").to_owned()
     }
+}
+
+/// What tests are told from outside.
+#[expect(clippy::disallowed_methods, reason = "tests are told what they may use")]
+fn variable(name: &str) -> Option<String> {
+    std::env::var(name).ok()
 }
 
 async fn start(

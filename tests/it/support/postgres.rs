@@ -4,16 +4,12 @@ use std::process::Command;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
 
+use super::variable;
 use sqlx::{AssertSqlSafe, Connection, PgConnection};
 
 /// Only for a developer's machine without PostgreSQL; `.ci/run` refuses it.
 pub fn is_skipped() -> bool {
     variable("OPENRSVP_TEST_SKIP_POSTGRES").is_some_and(|value| value == "1")
-}
-
-#[expect(clippy::disallowed_methods, reason = "tests are told where their server is")]
-fn variable(name: &str) -> Option<String> {
-    std::env::var(name).ok()
 }
 
 /// The server's address: as told, or of the one that `.ci/postgres` starts.

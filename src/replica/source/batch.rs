@@ -1,0 +1,120 @@
+//! Commits, as files for a replica.
+
+use std::fs::File;
+use std::io::{self, BufReader, BufWriter, Read as _, Seek as _};
+
+use jiff::Timestamp;
+
+use super::{Position, Source, SourceError};
+use crate::replica::log::{Committed, Log};
+use crate::replica::ltx::{Header, LogRange, LtxWriter};
+
+/// Commits on their way to a replica: an LTX file that is not there yet.
+#[derive(Debug)]
+pub struct Batch {
+    /// The file; it has no name.
+    pub file: File,
+    /// Its size in bytes.
+    pub size: u64,
+    /// What it says about itself.
+    pub header: Header,
+    /// How far the replica is with it.
+    pub after: Position,
+}
+
+impl Source {
+    /// Whether `file`, which a replica got after `at`, holds exactly what the log has there; gives
+    /// back how far the replica is with it. So an upload is known whose answer was lost.
+    pub fn recognize(
+        &self,
+        at: Position,
+        header: Header,
+        file: &File,
+    ) -> Result<Option<Position>, SourceError> {
+        let Some(range) = header.log else { return Ok(None) };
+        let Some(log) = Log::open(&self.path)? else { return Ok(None) };
+        let begins = range.offset == at.end.offset && range.salts == at.end.salts;
+        if !begins || !log.has(at.end)? {
+            return Ok(None);
+        }
+        let Some(found) = log.committed(at.end, at.commit, range.length)? else { return Ok(None) };
+        let own = self.encode(&log, at, &found, header.at)?;
+        let is_same = own.header == header && same_bytes(&own.file, file)?;
+        Ok(is_same.then_some(own.after))
+    }
+
+    /// Makes a batch of what a replica was not sent.
+    pub(super) fn cut(&mut self, replica: usize, now: Timestamp) -> Result<(), SourceError> {
+        let Some(feed) = &self.feeds[replica] else { return Ok(()) };
+        if feed.unsent.end == feed.taken.end {
+            return Ok(());
+        }
+        let Some(log) = Log::open(&self.path)? else { return Ok(()) };
+        log.settle()?;
+        let batch = self.encode(&log, feed.taken, &feed.unsent, now)?;
+        if let Some(feed) = &mut self.feeds[replica] {
+            feed.taken = batch.after;
+            feed.unsent = Committed::none_at(batch.after.end, batch.after.commit);
+            feed.waiting.push_back(batch);
+        }
+        Ok(())
+    }
+
+    /// Writes what was committed after `from` into a file without a name.
+    fn encode(
+        &self,
+        log: &Log,
+        from: Position,
+        found: &Committed,
+        now: Timestamp,
+    ) -> Result<Batch, SourceError> {
+        // Times never go back, whatever becomes of the clock.
+        let at = now.as_millisecond().max(from.at);
+        let after = Position { txid: from.txid + 1, end: found.end, commit: found.commit, at };
+        let range = LogRange {
+            offset: from.end.offset,
+            length: found.end.offset - from.end.offset,
+            salts: found.end.salts,
+        };
+        let header = Header {
+            page_size: self.page_size,
+            commit: found.commit,
+            min: after.txid,
+            max: after.txid,
+            at: Timestamp::from_millisecond(at).unwrap_or(now),
+            log: Some(range),
+        };
+        let mut file = tempfile::tempfile_in(&self.dir)?;
+        let mut writer = LtxWriter::begin(BufWriter::new(&mut file), header)?;
+        let mut page = vec![0; log.page_size()];
+        // Pages that the database grew by need not be in the log.
+        let grown = found.least.saturating_add(1)..=found.commit;
+        let mut numbers: Vec<u32> = found.pages.keys().copied().chain(grown).collect();
+        numbers.sort_unstable();
+        numbers.dedup();
+        for number in numbers.into_iter().filter(|number| *number != header.lock_page()) {
+            match found.pages.get(&number) {
+                Some(offset) => log.page(*offset, &mut page)?,
+                None => page.fill(0),
+            }
+            writer.page(number, &page)?;
+        }
+        let size = writer.finish()?;
+        file.rewind()?;
+        Ok(Batch { file, size, header, after })
+    }
+}
+
+fn same_bytes(a: &File, b: &File) -> io::Result<bool> {
+    let (mut a, mut b) = (BufReader::new(a), BufReader::new(b));
+    let (mut left, mut right) = (vec![0; 64 << 10], vec![0; 64 << 10]);
+    loop {
+        let read = a.read(&mut left)?;
+        if read == 0 {
+            return Ok(b.read(&mut right)? == 0);
+        }
+        if b.read_exact(&mut right[..read]).is_err() || left[..read] != right[..read] {
+            return Ok(false);
+        }
+    }
+}
