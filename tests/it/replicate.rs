@@ -351,8 +351,18 @@ async fn a_replica_that_is_away_holds_up_nothing_and_catches_up() {
     for number in number..number + 6000 {
         counted(&connection, &dice, number);
         most = most.max(log());
-        if number % 50 == 0 {
-            tokio::time::sleep(Duration::from_millis(20)).await;
+        if number % 150 == 0 {
+            let before = replicas.statuses()[0].current_at;
+            let near = async {
+                while replicas.statuses()[0].current_at == before {
+                    tokio::time::sleep(Duration::from_millis(5)).await;
+                }
+                // Time for the log to be moved.
+                tokio::time::sleep(Duration::from_millis(40)).await;
+            };
+            tokio::time::timeout(Duration::from_secs(20), near)
+                .await
+                .expect("the near one goes on");
         }
     }
     assert!(most < 48 << 20, "the log grew to {most} bytes");
