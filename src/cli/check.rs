@@ -3,6 +3,7 @@
 use std::fs::OpenOptions;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::time::Duration;
 
 use anyhow::Result;
 use serde_json::json;
@@ -10,15 +11,21 @@ use serde_json::json;
 use super::options;
 use super::out::{self, Shown};
 use crate::config::{Config, Loaded};
-use crate::domain::clock::Clock;
+use crate::domain::clock::{Clock, Entropy};
+use crate::domain::id;
+use crate::replica::place::{PlaceError, Replica, without_query};
 use crate::services::status;
 use crate::store::db::{Db, Engine, StoreError};
 use crate::store::migrate;
+use crate::web::text::relative;
 
 /// A clock before this cannot be right: 2026-01-01.
 const CLOCK_MIN_SECONDS: i64 = 1_767_225_600;
 /// A clock after this is hardly right: 2100-01-01.
 const CLOCK_MAX_SECONDS: i64 = 4_102_444_800;
+
+/// How long a replica may take to answer.
+const REPLICA_PATIENCE: Duration = Duration::from_secs(60);
 
 /// What one check found: fine, or what to do.
 type Finding = Result<String, String>;
@@ -47,6 +54,9 @@ pub(super) async fn run(loaded: &Loaded, shown: Shown) -> Result<ExitCode> {
         tell(&format!("disk of {}", dir.display()), space(&dir))?;
     }
     tell("database", database(config).await)?;
+    for address in &config.backup.replicas {
+        tell(&format!("replica {}", without_query(address)), replica(address).await)?;
+    }
     if shown.json {
         out::line(json!({ "ok": !failed, "checks": all }))?;
     }
@@ -140,4 +150,35 @@ async fn inspect(db: &Db) -> Finding {
     };
     let behind = if version < known { ", brought up to date by the next start" } else { "" };
     Ok(format!("{engine} answers, schema version {version} of {known}{behind}"))
+}
+
+async fn replica(address: &str) -> Finding {
+    let looked = tokio::time::timeout(REPLICA_PATIENCE, look_at_replica(address)).await;
+    let todo = "mend the address, the keys or the rights; nothing is backed up there until then";
+    match looked {
+        Ok(Ok(said)) => Ok(said),
+        Ok(Err(error)) => Err(format!("{error}: {todo}")),
+        Err(_) => Err(format!("it does not answer: {todo}")),
+    }
+}
+
+/// Reads and writes there; leaves nothing behind but a directory that was to be made anyway.
+async fn look_at_replica(address: &str) -> Result<String, PlaceError> {
+    let replica = Replica::at_or_new(address)?;
+    let (files, now) = (replica.list().await?, Clock::system().now());
+    let is_exclusive = replica.probe(&id::row_id(now, &Entropy::system())).await?;
+    let held = match files.iter().map(|file| file.at).max() {
+        Some(newest) => match relative(newest, now) {
+            ago if ago == "now" => "its newest file is from just now".to_owned(),
+            ago => format!("its newest file is from {ago}"),
+        },
+        None => "nothing is in it yet".to_owned(),
+    };
+    let warning = if is_exclusive {
+        ""
+    } else {
+        "; but it lets files be written over, so it does not keep a second program out: see to it \
+         that no other writes there"
+    };
+    Ok(format!("can be read and written, {held}{warning}"))
 }

@@ -3,6 +3,7 @@
 //! Exit codes: 0 done, 1 failed, 2 wrong usage, 78 wrong configuration (EX_CONFIG of sysexits.h).
 
 mod admin_token;
+mod backup_now;
 mod check;
 mod config;
 mod import;
@@ -81,7 +82,7 @@ enum Command {
     Transfer(transfer::Args),
     /// Make the database out of a replica that this program or Litestream wrote
     Restore(restore::Args),
-    /// Show what is in a replica
+    /// Show what is in a replica; make one plain file of the database
     #[command(subcommand)]
     Backup(restore::Backup),
     /// Run what the program otherwise does by itself, or show when it did
@@ -168,7 +169,7 @@ fn perform(runtime: &Runtime, loaded: &Loaded, command: Command) -> ExitCode {
         Command::Import(args) => code_of(runtime.block_on(import::run(loaded, &args))),
         Command::Transfer(args) => code_of(runtime.block_on(transfer::run(loaded, &args))),
         Command::Restore(args) => exit_of(runtime.block_on(restore::run(loaded, &args))),
-        Command::Backup(command) => exit_of(runtime.block_on(restore::backup(&command))),
+        Command::Backup(command) => exit_of(runtime.block_on(restore::backup(loaded, &command))),
         Command::Job(command) => code_of(runtime.block_on(job::run(loaded, &command))),
         Command::Worker(args) => exit_of(runtime.block_on(worker::run(loaded, &args))),
         Command::Queue(command) => code_of(runtime.block_on(queue::run(loaded, &command))),

@@ -8,9 +8,10 @@ use indicatif::ProgressBar;
 use jiff::Timestamp;
 use serde_json::json;
 
+use super::backup_now::{self, Now};
 use super::out;
 use crate::config::Loaded;
-use crate::replica::place::Replica;
+use crate::replica::place::{Replica, without_query};
 use crate::replica::plan::{self, File, Target};
 use crate::replica::restore;
 
@@ -18,9 +19,9 @@ use crate::replica::restore;
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
     /// The replica: file:///directory or s3://bucket/prefix (AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY,
-    /// AWS_REGION and AWS_ENDPOINT_URL tell who asks whom)
+    /// AWS_REGION and AWS_ENDPOINT_URL tell who asks whom) [default: the first of backup.replicas]
     #[arg(long, value_name = "URL")]
-    from: String,
+    from: Option<String>,
     /// Where to put the database [default: the configured one]
     #[arg(long, value_name = "PATH")]
     to: Option<PathBuf>,
@@ -46,14 +47,16 @@ pub(super) struct Args {
 pub(super) enum Backup {
     /// Show the states that can be restored, the newest first
     List(List),
+    /// Make one plain file of the SQLite database, beside a server that runs or not
+    Now(Now),
 }
 
 /// Which replica.
 #[derive(Debug, clap::Args)]
 pub(super) struct List {
-    /// The replica: file:///directory or s3://bucket/prefix
+    /// The replica: file:///directory or s3://bucket/prefix [default: the first of backup.replicas]
     #[arg(long, value_name = "URL")]
-    from: String,
+    from: Option<String>,
     /// At most so many
     #[arg(long, default_value_t = 20)]
     limit: usize,
@@ -76,7 +79,7 @@ pub(super) async fn run(loaded: &Loaded, args: &Args) -> Result<()> {
         None if configured => loaded.config.database.sqlite_path(),
         None => bail!("the configured database is PostgreSQL: say with --to where to put the file"),
     };
-    let replica = Replica::at(&args.from)?;
+    let replica = Replica::at(&address(loaded, args.from.as_deref())?)?;
     let mut files = replica.list().await?;
     let target = match (args.timestamp, args.txid) {
         (Some(at), _) => {
@@ -132,10 +135,34 @@ fn show_plan(chosen: &[File], json: bool) -> Result<()> {
     ))?)
 }
 
-/// Shows replicas.
-pub(super) async fn backup(command: &Backup) -> Result<()> {
-    let Backup::List(list) = command;
-    let replica = Replica::at(&list.from)?;
+/// Does something with replicas.
+pub(super) async fn backup(loaded: &Loaded, command: &Backup) -> Result<()> {
+    match command {
+        Backup::List(wanted) => list(loaded, wanted).await,
+        Backup::Now(now) => backup_now::run(loaded, now).await,
+    }
+}
+
+/// The replica that is named, or else the first that is configured.
+fn address(loaded: &Loaded, named: Option<&str>) -> Result<String> {
+    if let Some(named) = named {
+        return Ok(named.to_owned());
+    }
+    let configured = &loaded.config.backup.replicas;
+    let Some(first) = configured.first() else {
+        bail!("say with --from which replica, for none is configured (backup.replicas)");
+    };
+    if configured.len() > 1 {
+        let count = configured.len();
+        // Not where JSON is read.
+        eprintln!("Of {count} replicas the first is taken: {}", without_query(first));
+    }
+    Ok(first.clone())
+}
+
+/// Shows what is in a replica.
+async fn list(loaded: &Loaded, list: &List) -> Result<()> {
+    let replica = Replica::at(&address(loaded, list.from.as_deref())?)?;
     let files = replica.list().await?;
     let points = replica.timed(plan::points(&files).take(list.limit).collect()).await?;
     if list.json {

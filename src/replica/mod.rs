@@ -8,5 +8,6 @@ pub mod place;
 pub mod plan;
 pub mod replicate;
 pub mod restore;
+pub mod save;
 pub mod source;
 pub mod state;
