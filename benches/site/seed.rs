@@ -70,6 +70,7 @@ pub async fn open(engine: &Engine) -> Site {
         max_companions: 5,
         instance_token: hash("none"),
         webhooks: None,
+        replicas: Vec::new(),
     };
     let opening = openrsvp::app::Opening { patience: Duration::ZERO, migrates: true };
     let store = engine.store();

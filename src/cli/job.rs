@@ -29,6 +29,8 @@ pub(super) enum Command {
     DecayCycle(Once),
     /// Give back disk space, and help the database plan its work
     VacuumDb(Once),
+    /// Try whether the newest state of each replica can be restored
+    VerifyBackup(Once),
 }
 
 /// How to run a job.
@@ -43,7 +45,7 @@ pub(super) struct Once {
 
 #[derive(Debug, clap::Args)]
 pub(super) struct History {
-    /// Runs of this job only: decay-cycle or vacuum-db
+    /// Runs of this job only: decay-cycle, vacuum-db or verify-backup
     #[arg(long, value_parser = known_job)]
     job: Option<Job>,
     /// At most so many
@@ -57,7 +59,7 @@ pub(super) struct History {
 fn known_job(name: &str) -> Result<Job, String> {
     Job::from_name(name).ok_or_else(|| {
         let names = Job::ALL.map(Job::name);
-        format!("there is no such job; there are {}", names.join(" and "))
+        format!("there is no such job; there are {}", names.join(", "))
     })
 }
 
@@ -77,6 +79,7 @@ pub(super) async fn run(loaded: &Loaded, command: &Command) -> Result<ExitCode> 
         Command::History(wanted) => history(&site, wanted).await,
         Command::DecayCycle(once) => one(&site, Job::DecayCycle, *once).await,
         Command::VacuumDb(once) => one(&site, Job::VacuumDb, *once).await,
+        Command::VerifyBackup(once) => verify(&site, *once).await,
     };
     site.db.close().await;
     done
@@ -102,6 +105,20 @@ async fn decay_of(site: &Site, args: &Decay) -> Result<ExitCode> {
         return Ok(code(&asked));
     }
     one(site, Job::VacuumDb, Once { timeout: None, shown: Shown { json: false } }).await
+}
+
+/// Tries the replicas, if there are any.
+async fn verify(site: &Site, once: Once) -> Result<ExitCode> {
+    let job = Job::VerifyBackup;
+    if !site.rules.replicas.is_empty() {
+        return one(site, job, once).await;
+    }
+    if once.shown.json {
+        out::line(json!({ "job": job.name(), "outcome": "nothing" }))?;
+    } else {
+        out::line("There is nothing to verify: no replicas are configured (backup.replicas).")?;
+    }
+    Ok(ExitCode::SUCCESS)
 }
 
 async fn one(site: &Site, job: Job, once: Once) -> Result<ExitCode> {
@@ -186,7 +203,7 @@ async fn list(config: &Config, site: &Site, shown: Shown) -> Result<ExitCode> {
     let now = site.clock.now();
     let mut all = Vec::new();
     for (job, last) in records::last_runs(site).await? {
-        let schedule = scheduler.schedule(job);
+        let Some(schedule) = scheduler.schedule(job) else { continue };
         let hours = schedule.every.as_hours();
         let due = schedule.due_at(last.as_ref(), now);
         if shown.json {

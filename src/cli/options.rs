@@ -10,6 +10,7 @@ use crate::app::{AppOptions, BackupOptions, MetricsOptions, Opening};
 use crate::config::{Config, RestoreOnStart};
 use crate::domain::clock::{Clock, Entropy};
 use crate::domain::decay::Fading;
+use crate::domain::job::Schedule;
 use crate::domain::limit::Quota;
 use crate::domain::stamp::StampKey;
 use crate::domain::token::Token;
@@ -76,7 +77,12 @@ fn backup(config: &Config) -> Option<BackupOptions> {
 /// When jobs run.
 pub(super) fn scheduler(config: &Config) -> SchedulerOptions {
     let scheduler = &config.scheduler;
-    SchedulerOptions::new(scheduler.enabled, scheduler.decay_interval_hours, scheduler.vacuum_hours)
+    let (decay, vacuum) = (scheduler.decay_interval_hours, scheduler.vacuum_hours);
+    let mut options = SchedulerOptions::new(scheduler.enabled, decay, vacuum);
+    let backup = &config.backup;
+    options.verify =
+        (!backup.replicas.is_empty()).then(|| Schedule::hours(backup.verify_interval_hours));
+    options
 }
 
 /// Where figures are told.
@@ -215,6 +221,7 @@ fn rules(config: &Config) -> Result<Rules> {
             reach: Reach { named: config.webhooks.networks().unwrap_or_default() },
             timeout: Duration::from_secs(config.webhooks.timeout_seconds),
         }),
+        replicas: config.backup.replicas.clone(),
     })
 }
 

@@ -15,11 +15,13 @@ pub enum Job {
     DecayCycle,
     /// Gives back space, and keeps the database's plans good.
     VacuumDb,
+    /// Tries whether replicas can be restored.
+    VerifyBackup,
 }
 
 impl Job {
     /// Every job, in the order they run when several are due.
-    pub const ALL: [Self; 2] = [Self::DecayCycle, Self::VacuumDb];
+    pub const ALL: [Self; 3] = [Self::DecayCycle, Self::VacuumDb, Self::VerifyBackup];
 
     /// Its name in commands, in the database, and on pages.
     #[must_use]
@@ -27,6 +29,7 @@ impl Job {
         match self {
             Self::DecayCycle => "decay-cycle",
             Self::VacuumDb => "vacuum-db",
+            Self::VerifyBackup => "verify-backup",
         }
     }
 
@@ -38,6 +41,7 @@ impl Job {
                 "closes answers that are due, deletes events and channels that have faded"
             }
             Self::VacuumDb => "gives back disk space, and helps the database plan its work",
+            Self::VerifyBackup => "tries whether the newest state of each replica can be restored",
         }
     }
 

@@ -5,6 +5,7 @@ mod decay;
 mod progress;
 pub mod scheduler;
 mod vacuum;
+mod verify;
 pub mod worker;
 
 pub use progress::Cancel;
@@ -109,6 +110,7 @@ async fn work(site: Site, job: Job, progress: Progress) -> Result<(), Halt> {
     match job {
         Job::DecayCycle => decay::run(&site, &progress).await,
         Job::VacuumDb => vacuum::run(&site, &progress).await,
+        Job::VerifyBackup => verify::run(&site, &progress).await,
     }
 }
 

@@ -27,6 +27,8 @@ pub struct SchedulerOptions {
     pub decay: Schedule,
     /// When the vacuum runs.
     pub vacuum: Schedule,
+    /// When replicas are tried; `None` where there are none.
+    pub verify: Option<Schedule>,
     /// A job starts up to this much later than it could, by chance, so that many processes do not
     /// start at once.
     pub jitter: Duration,
@@ -44,18 +46,20 @@ impl SchedulerOptions {
             enabled,
             decay: Schedule::hours(decay_hours),
             vacuum: Schedule::hours(vacuum_hours),
+            verify: None,
             jitter: Duration::from_secs(30),
             ticks: "0 * * * * *",
             poke: Duration::from_secs(75),
         }
     }
 
-    /// When a job runs.
+    /// When a job runs; `None` where there is nothing for it to do.
     #[must_use]
-    pub fn schedule(&self, job: Job) -> Schedule {
+    pub fn schedule(&self, job: Job) -> Option<Schedule> {
         match job {
-            Job::DecayCycle => self.decay,
-            Job::VacuumDb => self.vacuum,
+            Job::DecayCycle => Some(self.decay),
+            Job::VacuumDb => Some(self.vacuum),
+            Job::VerifyBackup => self.verify,
         }
     }
 }
@@ -152,7 +156,7 @@ async fn consider(
     job: Job,
     cancel: Cancel,
 ) -> Result<(), Error> {
-    let schedule = options.schedule(job);
+    let Some(schedule) = options.schedule(job) else { return Ok(()) };
     if cancel.is_told() || !is_due(&site, job, schedule).await? {
         return Ok(());
     }

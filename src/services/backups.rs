@@ -1,10 +1,22 @@
-//! How the replicas of the database are, for whoever watches over them.
+//! How the replicas of the database are, for whoever watches over them, and whether they are any
+//! good.
+
+use std::fs::{self, DirBuilder};
+use std::io;
+use std::os::unix::fs::DirBuilderExt as _;
+use std::path::{Path, PathBuf};
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::status::Warning;
+use super::status::{self, Warning};
+use super::{Error, Site};
 use crate::metrics::{Family, Kind, Row, whole};
+use crate::replica::place::{PlaceError, Replica, without_query};
+use crate::replica::plan::{self, PlanError, Target};
 use crate::replica::replicate::ReplicaStatus;
+use crate::replica::restore::{self, RestoreError};
+use crate::store::db::{Db, SqliteOptions, StoreError, StoreOptions};
+use crate::store::events;
 
 /// A replica that has not got everything for longer than this needs somebody.
 const PATIENCE: SignedDuration = SignedDuration::from_secs(60);
@@ -83,6 +95,136 @@ pub(super) fn warnings(replicas: &[ReplicaStatus], now: Timestamp) -> Vec<Warnin
 /// For how long something has been waiting; never less than no time, whatever became of the clock.
 fn behind_for(replica: &ReplicaStatus, now: Timestamp) -> Option<SignedDuration> {
     replica.behind_since.map(|since| now.duration_since(since).max(SignedDuration::ZERO))
+}
+
+/// What came out of a replica that was tried.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Verified {
+    /// Bytes of the database.
+    pub bytes: u64,
+    /// Events in it.
+    pub events: i64,
+}
+
+/// Why a replica cannot be relied on.
+#[derive(Debug, thiserror::Error)]
+#[error("{address}: {fault}")]
+pub struct Unverified {
+    /// The replica.
+    pub address: String,
+    /// What is wrong.
+    pub fault: VerifyFault,
+}
+
+/// What is wrong with a replica, or with trying it.
+#[derive(Debug, thiserror::Error)]
+pub enum VerifyFault {
+    /// The database is none that has replicas.
+    #[error("only a SQLite database has replicas")]
+    NoFile,
+    /// There is no room to try.
+    #[error("{free} MB of disk are free, and to try it takes {needed} MB")]
+    NoRoom {
+        /// What is left.
+        free: u64,
+        /// What may be needed.
+        needed: u64,
+    },
+    /// There is no place to try.
+    #[error("there is no place to try it: {0}")]
+    NoPlace(#[from] io::Error),
+    /// It cannot be read.
+    #[error(transparent)]
+    Place(#[from] PlaceError),
+    /// Nothing leads to its newest state.
+    #[error("its newest state cannot be restored: {0}")]
+    Plan(#[from] PlanError),
+    /// Its newest state is broken.
+    #[error("its newest state cannot be restored: {0}")]
+    Restore(#[from] RestoreError),
+    /// What was restored is not a database of this program.
+    #[error("what was restored from it cannot be used: {0}")]
+    Database(#[from] Error),
+}
+
+impl From<StoreError> for VerifyFault {
+    fn from(error: StoreError) -> Self {
+        Self::Database(error.into())
+    }
+}
+
+/// Restores the newest state of a replica beside the database, looks into what came out, and
+/// removes it. One trial at a time: the job's lock sees to that.
+///
+/// # Errors
+///
+/// When it cannot be restored, or is no database of this program.
+pub async fn verify(site: &Site, address: &str) -> Result<Verified, Unverified> {
+    let tried = match try_once(site, address).await {
+        // What was to be read may have been merged and removed just now.
+        Err(VerifyFault::Place(_) | VerifyFault::Restore(_)) => try_once(site, address).await,
+        tried => tried,
+    };
+    tried.map_err(|fault| Unverified { address: without_query(address).to_owned(), fault })
+}
+
+async fn try_once(site: &Site, address: &str) -> Result<Verified, VerifyFault> {
+    let file = site.db.file().ok_or(VerifyFault::NoFile)?.to_owned();
+    require_room(&file, site.db.size().await?).await?;
+    let scratch = Scratch::beside(&file)?;
+    let replica = Replica::at(address)?;
+    let files = plan::plan(&replica.list().await?, Target::Latest)?;
+    let to = scratch.0.join("restored.db");
+    let restored = restore::restore(&replica, &files, &to, false, |_| {}).await?;
+    let db = Db::open(&StoreOptions::Sqlite(SqliteOptions::new(to))).await?;
+    let counted = count(&db).await;
+    db.close().await;
+    Ok(Verified { bytes: restored.bytes, events: counted? })
+}
+
+async fn count(db: &Db) -> Result<i64, Error> {
+    db.read(|tx| Box::pin(async move { Ok(events::count_all(tx).await?) })).await
+}
+
+/// A trial must not fill the disk: that would refuse every answer. At most two of the database are
+/// written, what is restored and the file that it is restored from.
+async fn require_room(file: &Path, size: u64) -> Result<(), VerifyFault> {
+    let path = file.to_owned();
+    let disk = tokio::task::spawn_blocking(move || status::disk_of(&path)).await;
+    let Some(disk) = disk.ok().flatten() else { return Ok(()) };
+    let needed = size.saturating_mul(2).saturating_add(status::FREE_BYTES_MIN);
+    if disk.free < needed {
+        return Err(VerifyFault::NoRoom {
+            free: disk.free / 1_000_000,
+            needed: needed / 1_000_000,
+        });
+    }
+    Ok(())
+}
+
+/// A directory for a trial, gone with it.
+struct Scratch(PathBuf);
+
+impl Scratch {
+    /// An empty one; what a trial left that was killed is removed.
+    fn beside(database: &Path) -> io::Result<Self> {
+        let mut name = database.as_os_str().to_owned();
+        name.push("-verification");
+        let dir = PathBuf::from(name);
+        match fs::remove_dir_all(&dir) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
+        DirBuilder::new().mode(0o700).create(&dir)?;
+        Ok(Self(dir))
+    }
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        // The next trial removes it otherwise.
+        let _ = fs::remove_dir_all(&self.0);
+    }
 }
 
 #[cfg(test)]

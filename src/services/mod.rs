@@ -82,4 +82,6 @@ pub struct Rules {
     pub instance_token: TokenHash,
     /// How webhooks are sent; `None` where they are switched off.
     pub webhooks: Option<WebhookOptions>,
+    /// Addresses of the replicas of the database, which whatever process keeps.
+    pub replicas: Vec<String>,
 }

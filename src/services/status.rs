@@ -25,7 +25,7 @@ pub struct Status {
     pub machine: Machine,
     /// The replicas of the database; `None` where it is of a kind that has none.
     pub replicas: Option<Vec<ReplicaStatus>>,
-    /// Each job, when it runs, and its last run.
+    /// Each job that has something to do, when it runs, and its last run.
     pub jobs: Vec<(Job, Schedule, Option<Run>)>,
     /// What should be looked after.
     pub warnings: Vec<Warning>,
@@ -99,11 +99,11 @@ pub enum Warning {
     DiskFull(u64),
 }
 
-/// Looks at everything, for the instance owner. `schedule` tells when a job is to run.
+/// Looks at everything, for the instance owner. `schedule` tells when a job is to run, if it is.
 pub async fn look(
     site: &Site,
     token: &str,
-    schedule: impl Fn(Job) -> Schedule,
+    schedule: impl Fn(Job) -> Option<Schedule>,
 ) -> Result<Status, Error> {
     let (rules, token) = (site.rules.clone(), token.to_owned());
     let allowed = site.db.read(move |tx| {
@@ -116,7 +116,8 @@ pub async fn look(
     let machine = tokio::task::spawn_blocking(move || look_at_machine(file.as_deref()));
     let machine = machine.await.unwrap_or_default();
     let runs = jobs::last_runs(site).await?;
-    let jobs: Vec<_> = runs.into_iter().map(|(job, run)| (job, schedule(job), run)).collect();
+    let scheduled = |(job, run)| Some((job, schedule(job)?, run));
+    let jobs: Vec<_> = runs.into_iter().filter_map(scheduled).collect();
     let now = site.clock.now();
     let replicas = (site.db.engine() == Engine::Sqlite)
         .then(|| site.replicas.as_ref().map(Replicas::statuses).unwrap_or_default());

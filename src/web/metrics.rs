@@ -80,8 +80,9 @@ fn schedule(scheduler: &SchedulerOptions) -> [Family; 2] {
         "How long it is to be from one run of the job to the next",
     );
     for job in Job::ALL {
-        let seconds = scheduler.schedule(job).every.as_secs_f64();
-        every = every.row(&[("job", job.name())], seconds);
+        if let Some(schedule) = scheduler.schedule(job) {
+            every = every.row(&[("job", job.name())], schedule.every.as_secs_f64());
+        }
     }
     [enabled.row(&[], f64::from(u8::from(scheduler.enabled))), every]
 }

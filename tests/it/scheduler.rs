@@ -204,6 +204,7 @@ on_both! {
 #[test]
 fn the_schedule_is_what_the_configuration_says() {
     let options = SchedulerOptions::new(true, 3, 24);
-    assert_eq!(options.schedule(Job::DecayCycle), Schedule::hours(3));
-    assert_eq!(options.schedule(Job::VacuumDb), Schedule::hours(24));
+    assert_eq!(options.schedule(Job::DecayCycle), Some(Schedule::hours(3)));
+    assert_eq!(options.schedule(Job::VacuumDb), Some(Schedule::hours(24)));
+    assert_eq!(options.schedule(Job::VerifyBackup), None, "no replicas are kept");
 }

@@ -226,6 +226,7 @@ async fn start(
                 reach: Reach { named: vec!["127.0.0.1/32".parse().expect("a network")] },
                 timeout: Duration::from_secs(2),
             }),
+            replicas: Vec::new(),
         },
         listen: "127.0.0.1:0".to_owned(),
         web: WebOptions {
