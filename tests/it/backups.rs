@@ -18,6 +18,7 @@ use serde_json::{Value, json};
 
 use crate::jobs::{command, json_of, text};
 use crate::metrics::{Figures, parsed, promtool, scrape};
+use crate::support::bucket::{Bucket, KEY};
 use crate::support::server::{TestServer, free_port, openrsvp, read_log};
 use crate::support::{Answer, INSTANCE_TOKEN, TestApp, client, on_both};
 
@@ -338,4 +339,56 @@ async fn the_scheduler_tries_replicas_and_knows_a_foreign_one() {
     assert!(reason.contains("what was restored from it cannot be used"), "{reason}");
     assert_eq!(run.counts["replicas"], 0);
     app.stop().await;
+}
+
+/// Checks a replica; whether it is fine, what is said of it, and all that is said.
+async fn checked(dir: &Path, replica: &str) -> (bool, String, String) {
+    let mut command = openrsvp(dir);
+    command.env("OPENRSVP_BACKUP__REPLICAS", format!("[\"{replica}\"]")).args(["check", "--json"]);
+    // The bucket answers meanwhile.
+    let output = tokio::task::spawn_blocking(move || command.output().unwrap()).await.unwrap();
+    let all = format!("{}{}", text(&output.stdout), text(&output.stderr));
+    let found = json_of(&output);
+    assert_eq!(found["ok"], output.status.success());
+    let checks = found["checks"].as_array().unwrap();
+    let check = checks.iter().find(|check| check["check"] == "replica s3://bucket/site").unwrap();
+    (check["ok"].as_bool().unwrap(), check["said"].as_str().unwrap().to_owned(), all)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_bucket_is_checked_and_tried() {
+    let (bucket, dir) = (Bucket::start().await, tempfile::tempdir().unwrap());
+    let replica = bucket.address("site", dir.path());
+    let (is_fine, said, all) = checked(dir.path(), &replica).await;
+    assert_eq!((is_fine, &*said), (true, "can be read and written, nothing is in it yet"));
+    for hidden in [bucket.endpoint.as_str(), "keys_file", KEY] {
+        assert!(!all.contains(hidden), "{hidden} in {all}");
+    }
+    let left = fs::read_dir(bucket.folder("site")).map(|files| files.flatten().count());
+    assert!(left.unwrap_or_default() == 0, "the trial is gone");
+
+    let replicas = format!("[\"{replica}\"]");
+    let listen = format!("127.0.0.1:{}", free_port());
+    let variables =
+        [("OPENRSVP_BACKUP__REPLICAS", &*replicas), ("OPENRSVP_METRICS__LISTEN", &*listen)];
+    let mut server = TestServer::single(dir.path(), &variables).await;
+    answer(&event(&server).await, "Ana").await;
+    let lag = "openrsvp_replica_lag_seconds{replica=\"s3://bucket/site\"}";
+    until(dir.path(), listen.parse().unwrap(), |figures| figures[lag] == 0.0).await;
+    server.signal("TERM");
+    assert_eq!(server.ended().await, Some(0));
+    let mut command = openrsvp(dir.path());
+    command.env("OPENRSVP_BACKUP__REPLICAS", &replicas).args(["job", "verify-backup", "--json"]);
+    let run = tokio::task::spawn_blocking(move || command.output().unwrap()).await.unwrap();
+    let run = json_of(&run);
+    assert_eq!((&run["outcome"], &run["counts"]["events"]), (&json!("done"), &json!(1)), "{run}");
+
+    bucket.weather.forgets.set(bucket.dir.path().to_owned()).unwrap();
+    let (is_fine, said, _) = checked(dir.path(), &replica).await;
+    assert!(is_fine && said.contains("does not keep a second program out"), "{said}");
+    let keys = "aws_access_key_id = the-key\naws_secret_access_key = mistyped\n";
+    fs::write(dir.path().join("keys"), keys).unwrap();
+    let (is_fine, said, all) = checked(dir.path(), &replica).await;
+    assert!(!is_fine && said.contains("nothing is backed up there until then"), "{said}");
+    assert!(!all.contains("mistyped"), "{all}");
 }

@@ -1,9 +1,9 @@
 //! A bucket behind the S3 protocol, on this machine, that can fail as the real ones do.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use hyper::body::Incoming;
 use hyper::service::service_fn;
@@ -33,6 +33,8 @@ pub struct Weather {
     /// Of so many requests that change something one is refused, and one is done without an
     /// answer; none where it is 0.
     pub trouble: AtomicU64,
+    /// Where objects lie, if one that is there is no hindrance: as where create-only is not known.
+    pub forgets: OnceLock<PathBuf>,
     /// How many requests came.
     pub requests: AtomicU64,
     /// How many of them wrote an object.
@@ -69,7 +71,7 @@ impl Bucket {
     }
 
     /// Where the objects of a prefix lie.
-    pub fn folder(&self, prefix: &str) -> std::path::PathBuf {
+    pub fn folder(&self, prefix: &str) -> PathBuf {
         self.dir.path().join("bucket").join(prefix)
     }
 
@@ -108,6 +110,10 @@ impl Weather {
         if turn == Some(0) {
             let refused = hyper::Response::builder().status(503).body(s3s::Body::empty());
             return Ok(refused.expect("an answer"));
+        }
+        if let Some(dir) = self.forgets.get().filter(|_| request.method() == Method::PUT) {
+            // Often there is none.
+            let _ = std::fs::remove_file(dir.join(request.uri().path().trim_start_matches('/')));
         }
         let answer = service
             .call(request.map(s3s::Body::from))
