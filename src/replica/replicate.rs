@@ -224,8 +224,8 @@ async fn keep_log_short(replicas: Replicas, mut stop: watch::Receiver<bool>) {
         let (now, is_old) = (replicas.0.clock.now(), moved_at.elapsed() >= LOG_AGE);
         let moved = replicas.with_source(move |source| {
             source.follow()?;
-            let bytes = source.log_bytes();
-            if bytes < LOG_BYTES && !is_old {
+            let (bytes, unmoved) = source.log_bytes();
+            if unmoved < LOG_BYTES && !is_old {
                 return Ok(false);
             }
             source.checkpoint(bytes >= limit, now)

@@ -13,6 +13,7 @@ use std::collections::VecDeque;
 use std::io;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -86,6 +87,8 @@ pub struct Source {
     feeds: Vec<Option<Feed>>,
     /// Where the log ended when it was moved into the file last.
     checkpointed: LogEnd,
+    /// Shared with what was frozen, as long as it is.
+    frozen: Arc<()>,
     dir: PathBuf,
 }
 
@@ -111,6 +114,7 @@ impl Source {
             is_sealed: false,
             feeds: (0..replicas).map(|_| None).collect(),
             checkpointed: LogEnd::default(),
+            frozen: Arc::default(),
             dir: dir.to_owned(),
         };
         source.locked(|source| {
@@ -186,9 +190,11 @@ impl Source {
         feed.waiting.is_empty().then_some(feed.taken)
     }
 
-    /// Bytes of the log.
-    pub fn log_bytes(&self) -> u64 {
-        self.tip.offset
+    /// Bytes of the log, and how many of them were not moved into the file yet.
+    pub fn log_bytes(&self) -> (u64, u64) {
+        let is_same = self.tip.salts == self.checkpointed.salts;
+        let moved = if is_same { self.checkpointed.offset } else { 0 };
+        (self.tip.offset, self.tip.offset - moved)
     }
 
     /// Holds on to the database as it is now, and to all that was taken over. A replica that must
@@ -217,7 +223,8 @@ impl Source {
         })?;
         let at = self.feeds[replica].as_ref().map(|feed| feed.taken);
         let at = at.ok_or_else(|| io::Error::other("the replica's feed is gone"))?;
-        Ok(Frozen { connection, page_size: self.page_size, at, taken_at: now })
+        let (page_size, hold) = (self.page_size, self.frozen.clone());
+        Ok(Frozen { connection, hold, page_size, at, taken_at: now })
     }
 
     /// Moves the log into the file and lets it begin anew, if all replicas have got almost all of
@@ -227,6 +234,10 @@ impl Source {
         self.advance()?;
         if self.tip == self.checkpointed {
             return Ok(true);
+        }
+        if Arc::strong_count(&self.frozen) > 1 {
+            // As long as somebody reads an older state the log cannot begin anew.
+            return Ok(false);
         }
         let is_behind = |feed: &Feed| feed.waiting.len() >= WAITING_MAX;
         for feed in &mut self.feeds {

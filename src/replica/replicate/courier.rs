@@ -148,7 +148,7 @@ impl Courier {
             source.follow()?;
             Ok::<_, SourceError>(source.is_current(number))
         });
-        let is_current = looked.await??;
+        let is_current = looked.await?? && self.whole.is_none();
         let now = self.replicas.0.clock.now();
         self.replicas.tell(self.number, |status| {
             status.behind_since =
@@ -253,7 +253,7 @@ impl Courier {
     /// Remembers how far the replica is, so that it can go on there after the next start.
     async fn remember(&self) -> Result<(), ReplicateError> {
         let at = self.source(|source, number| source.position(number)).await?;
-        if let Some(at) = at {
+        if let Some(at) = at.filter(|_| self.whole.is_none()) {
             self.replicas.0.state.remember(self.name(), at)?;
         }
         self.look().await

@@ -4,6 +4,7 @@ use std::fs::File;
 use std::io::{self, BufReader, BufWriter, Read as _, Seek as _};
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -20,6 +21,7 @@ const COPY_BYTES: usize = 1 << 20;
 /// A database as it was at one moment, for as long as this is kept.
 pub struct Frozen {
     pub(super) connection: Connection,
+    pub(super) hold: Arc<()>,
     pub(super) page_size: u32,
     /// What the replica has with it.
     pub at: Position,
@@ -36,7 +38,7 @@ impl Frozen {
         let path = tempfile::Builder::new().prefix(COPY).tempfile_in(dir)?.into_temp_path();
         copy(&self.connection, &path)?;
         // From here on the log may begin anew.
-        drop(self.connection);
+        drop((self.connection, self.hold));
         let source = File::open(&path)?;
         let header = Header {
             page_size: self.page_size,
