@@ -14,6 +14,7 @@
 mod floor;
 mod load;
 mod queue;
+mod replication;
 mod seed;
 mod server;
 
@@ -58,6 +59,9 @@ async fn main() {
     }
     if wants("queue") {
         queues(&mut table).await;
+    }
+    if wants("replication") {
+        replication::measure(&mut table).await;
     }
     println!("{}", table.text);
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/bench.md");

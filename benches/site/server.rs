@@ -37,6 +37,11 @@ pub struct Server {
 
 impl Server {
     pub async fn start(engine: &Engine) -> Self {
+        Self::start_with(engine, &[]).await
+    }
+
+    /// The same, with more variables.
+    pub async fn start_with(engine: &Engine, variables: &[(&str, &str)]) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
         let mut command = Command::new(env!("CARGO_BIN_EXE_openrsvp"));
@@ -47,6 +52,7 @@ impl Server {
             // All of the load has one address.
             .env("OPENRSVP_RATE_LIMIT__ENABLED", "false")
             .env("OPENRSVP_INSTANCE__ADMIN_TOKEN", "a-token-for-the-benchmark");
+        command.envs(variables.iter().copied());
         match engine {
             Engine::Sqlite(data) => command.arg("--data-dir").arg(data),
             Engine::Postgres(url) => command.env("OPENRSVP_DATABASE__URL", url),
@@ -55,7 +61,7 @@ impl Server {
         let child = command.stdout(Stdio::null()).spawn().unwrap();
         let address = format!("127.0.0.1:{port}");
         while !is_ready(&address).await {
-            assert!(started.elapsed() < Duration::from_secs(30), "the server does not start");
+            assert!(started.elapsed() < Duration::from_secs(60), "the server does not start");
             tokio::time::sleep(Duration::from_millis(1)).await;
         }
         Self { child, address, first_answer: started.elapsed(), _dir: dir }

@@ -3,13 +3,16 @@
 
 use std::path::Path;
 
+use jiff::Timestamp;
+
 use super::StartError;
 use crate::domain::clock::{Clock, Entropy};
 use crate::replica::place::{PlaceError, Replica, without_query};
-use crate::replica::plan::{self, File, PlanError, Target};
+use crate::replica::plan::{PlanError, Target};
 use crate::replica::replicate::{Replicas, ReplicateOptions};
-use crate::replica::restore::{self, RestoreError};
+use crate::replica::restore::RestoreError;
 use crate::replica::source::SourceError;
+use crate::replica::way::{self, Way, WayError};
 
 /// Where the database is backed up to.
 #[derive(Debug, Clone)]
@@ -32,15 +35,15 @@ pub enum BackupError {
         /// The replica.
         address: String,
         /// Why.
-        source: PlaceError,
+        source: WayError,
     },
     /// The database is not there, and cannot be restored.
-    #[error("the database is not there, and cannot be restored from {address}: {reason}")]
+    #[error("the database is not there, and cannot be restored from {address}: {source}")]
     Restore {
         /// The replica.
         address: String,
         /// Why.
-        reason: String,
+        source: RestoreError,
     },
     /// It cannot be followed.
     #[error(transparent)]
@@ -66,35 +69,34 @@ async fn restore_missing(options: &BackupOptions) -> Result<(), BackupError> {
     if !options.restores || to.exists() {
         return Ok(());
     }
-    let mut newest: Option<(&str, Replica, Vec<File>)> = None;
+    let mut newest: Option<(&str, Replica, Way, Timestamp)> = None;
     for address in &options.replicate.replicas {
         let looked = look(address).await;
         let address = without_query(address);
         let found =
             looked.map_err(|source| BackupError::Look { address: address.to_owned(), source })?;
-        let Some((replica, files)) = found else { continue };
-        let time = |files: &[File]| files.iter().map(|file| file.at).max();
-        if newest.as_ref().is_none_or(|(_, _, others)| time(&files) > time(others)) {
-            newest = Some((address, replica, files));
+        let Some((replica, way, at)) = found else { continue };
+        if newest.as_ref().is_none_or(|(_, _, _, other)| at > *other) {
+            newest = Some((address, replica, way, at));
         }
     }
-    let Some((address, replica, files)) = newest else {
+    let Some((address, replica, way, _)) = newest else {
         tracing::info!("no replica holds a database yet: beginning with an empty one");
         return Ok(());
     };
     tracing::info!(replica = address, "the database is not there: restoring it");
-    match restore_latest(&replica, &files, to).await {
+    match way.restore(&replica, to, false, |_| {}).await {
         Ok(restored) => {
             let (txid, at, bytes) = (restored.txid, restored.at, restored.bytes);
-            tracing::info!(txid, %at, bytes, "the database is restored");
+            tracing::info!(?txid, %at, bytes, "the database is restored");
             Ok(())
         }
-        Err(reason) => Err(BackupError::Restore { address: address.to_owned(), reason }),
+        Err(source) => Err(BackupError::Restore { address: address.to_owned(), source }),
     }
 }
 
-/// The files of a replica; `None` when it holds none.
-async fn look(address: &str) -> Result<Option<(Replica, Vec<File>)>, PlaceError> {
+/// What leads to the newest state of a replica, and its time; `None` when it holds none.
+async fn look(address: &str) -> Result<Option<(Replica, Way, Timestamp)>, WayError> {
     let replica = match Replica::at(address) {
         // Not made yet, so nothing was ever in it.
         Err(PlaceError::NoDirectory(dir)) if dir.parent().is_some_and(Path::is_dir) => {
@@ -102,19 +104,18 @@ async fn look(address: &str) -> Result<Option<(Replica, Vec<File>)>, PlaceError>
         }
         opened => opened?,
     };
-    let files = replica.list().await?;
-    let files = replica.timed(files).await?;
-    Ok((!files.is_empty()).then_some((replica, files)))
-}
-
-async fn restore_latest(
-    replica: &Replica,
-    files: &[File],
-    to: &Path,
-) -> Result<restore::Restored, String> {
-    let plan = plan::plan(files, Target::Latest).map_err(|error: PlanError| error.to_string())?;
-    let restored = restore::restore(replica, &plan, to, false, |_| {}).await;
-    restored.map_err(|error: RestoreError| error.to_string())
+    let way = match way::find(&replica, Target::Latest).await {
+        Err(WayError::Plan(PlanError::Nothing)) => return Ok(None),
+        found => found?,
+    };
+    let at = match &way {
+        Way::Files(files) => {
+            let last = files.last().copied().into_iter().collect();
+            replica.timed(last).await?.first().map(|file| file.at)
+        }
+        Way::Legacy(chain) => Some(chain.at),
+    };
+    Ok(Some((replica, way, at.unwrap_or(Timestamp::MIN))))
 }
 
 /// Follows the database, if it is backed up, and there already.

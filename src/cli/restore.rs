@@ -1,6 +1,6 @@
 //! `restore` and `backup`: databases out of replicas.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Result, bail};
 use clap::Subcommand;
@@ -11,9 +11,11 @@ use serde_json::json;
 use super::backup_now::{self, Now};
 use super::out;
 use crate::config::Loaded;
+use crate::replica::legacy;
 use crate::replica::place::{Replica, without_query};
-use crate::replica::plan::{self, File, Target};
-use crate::replica::restore;
+use crate::replica::plan::{self, Target};
+use crate::replica::restore::Restored;
+use crate::replica::way::{self, Verified, Way};
 
 /// What to restore, and where to.
 #[derive(Debug, clap::Args)]
@@ -49,6 +51,8 @@ pub(super) enum Backup {
     List(List),
     /// Make one plain file of the SQLite database, beside a server that runs or not
     Now(Now),
+    /// Try whether the newest state can be restored: beside the database, and removed again
+    Verify(Verify),
 }
 
 /// Which replica.
@@ -60,6 +64,17 @@ pub(super) struct List {
     /// At most so many
     #[arg(long, default_value_t = 20)]
     limit: usize,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
+
+/// Which replica to try.
+#[derive(Debug, clap::Args)]
+pub(super) struct Verify {
+    /// The replica: file:///directory or s3://bucket/prefix [default: the first of backup.replicas]
+    #[arg(long, value_name = "URL")]
+    from: Option<String>,
     /// Print JSON
     #[arg(long)]
     json: bool,
@@ -80,59 +95,56 @@ pub(super) async fn run(loaded: &Loaded, args: &Args) -> Result<()> {
         None => bail!("the configured database is PostgreSQL: say with --to where to put the file"),
     };
     let replica = Replica::at(&address(loaded, args.from.as_deref())?)?;
-    let mut files = replica.list().await?;
     let target = match (args.timestamp, args.txid) {
-        (Some(at), _) => {
-            files = replica.timed(files).await?;
-            Target::Before(at)
-        }
+        (Some(at), _) => Target::Before(at),
         (None, Some(txid)) => Target::Txid(txid),
         (None, None) => Target::Latest,
     };
-    let chosen = plan::plan(&files, target)?;
+    let way = way::find(&replica, target).await?;
     if args.dry_run {
-        return show_plan(&chosen, args.json);
+        return show(&way, args.json);
     }
-    let bar = ProgressBar::new(chosen.len() as u64).with_message("files");
+    let bar = ProgressBar::new(way.steps() as u64).with_message("files");
     let tell = |done: usize| bar.set_position(done as u64);
-    let restored = restore::restore(&replica, &chosen, &to, args.force, tell).await;
+    let restored = way.restore(&replica, &to, args.force, tell).await;
     bar.finish_and_clear();
     let restored = restored?;
     if args.json {
         return Ok(out::line(json!({
             "to": to,
-            "txid": format!("{:016x}", restored.txid),
+            "txid": restored.txid.map(txid_text),
             "written_at": restored.at.to_string(),
             "bytes": restored.bytes,
             "kept": restored.kept,
         }))?);
     }
-    out::line(format_args!(
-        "{} is as it was at {} (txid {:016x}, {} bytes).",
-        to.display(),
-        restored.at,
-        restored.txid,
-        restored.bytes
-    ))?;
+    out::line(format_args!("{} is as it was at {}.", to.display(), said(&restored)))?;
     if let Some(kept) = restored.kept {
         out::line(format_args!("What was there before is kept as {}.", kept.display()))?;
     }
     Ok(())
 }
 
-fn show_plan(chosen: &[File], json: bool) -> Result<()> {
-    let bytes: u64 = chosen.iter().map(|file| file.size).sum();
-    let txid = chosen.last().map_or(0, |file| file.max);
+fn txid_text(txid: u64) -> String {
+    format!("{txid:016x}")
+}
+
+/// When a state was written, its txid where it has one, and its size.
+fn said(restored: &Restored) -> String {
+    let txid = restored.txid.map_or_else(String::new, |txid| format!("txid {txid:016x}, "));
+    format!("{} ({txid}{} bytes)", restored.at, restored.bytes)
+}
+
+fn show(way: &Way, json: bool) -> Result<()> {
+    let (reads, txid) = (way.reads(), way.txid().map(txid_text));
+    let bytes: u64 = reads.iter().map(|(_, bytes)| bytes).sum();
     if json {
-        let files: Vec<_> =
-            chosen.iter().map(|file| json!({ "level": file.level, "name": file.name() })).collect();
-        let txid = format!("{txid:016x}");
+        let files: Vec<_> = reads.iter().map(|(path, _)| path).collect();
         return Ok(out::line(json!({ "txid": txid, "bytes": bytes, "files": files }))?);
     }
-    let count = chosen.len();
-    Ok(out::line(format_args!(
-        "txid {txid:016x} would be restored from {count} files, {bytes} bytes."
-    ))?)
+    let what = txid.map_or_else(|| "The database".to_owned(), |txid| format!("txid {txid}"));
+    let count = reads.len();
+    Ok(out::line(format_args!("{what} would be restored from {count} files, {bytes} bytes."))?)
 }
 
 /// Does something with replicas.
@@ -140,7 +152,29 @@ pub(super) async fn backup(loaded: &Loaded, command: &Backup) -> Result<()> {
     match command {
         Backup::List(wanted) => list(loaded, wanted).await,
         Backup::Now(now) => backup_now::run(loaded, now).await,
+        Backup::Verify(verify) => try_one(loaded, verify).await,
     }
+}
+
+async fn try_one(loaded: &Loaded, args: &Verify) -> Result<()> {
+    let configured = loaded.config.database.sqlite_path();
+    let beside = configured.parent().filter(|dir| dir.is_dir()).map(Path::to_owned);
+    let dir = beside.unwrap_or_else(tempfile::env::temp_dir);
+    let replica = Replica::at(&address(loaded, args.from.as_deref())?)?;
+    let Verified { restored, tables, rows } = way::verify(&replica, &dir).await?;
+    if args.json {
+        return Ok(out::line(json!({
+            "txid": restored.txid.map(txid_text),
+            "written_at": restored.at.to_string(),
+            "bytes": restored.bytes,
+            "tables": tables,
+            "rows": rows,
+        }))?);
+    }
+    Ok(out::line(format_args!(
+        "The newest state is of {}: sound, {tables} tables with {rows} rows.",
+        said(&restored)
+    ))?)
 }
 
 /// The replica that is named, or else the first that is configured.
@@ -174,7 +208,11 @@ async fn list(loaded: &Loaded, list: &List) -> Result<()> {
     for point in &points {
         out::line(format_args!("{:016x}  {}", point.max, point.at))?;
     }
-    if points.is_empty() {
+    if let Ok(chain) = legacy::chain(&replica.list_legacy().await?, None) {
+        // It has no names for its states.
+        let (from, to) = (chain.copy.at, chain.at);
+        out::line(format_args!("Litestream 0.3: from {from} to {to}, by --timestamp"))?;
+    } else if points.is_empty() {
         out::line("There is nothing in this replica.")?;
     }
     Ok(())

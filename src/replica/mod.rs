@@ -1,6 +1,7 @@
 //! Replicas of a SQLite database in the format of Litestream 0.5: a directory or a bucket that
 //! holds every state of it. This layer knows files and buckets, and nothing of the product.
 
+pub mod legacy;
 pub mod log;
 pub mod ltx;
 pub mod merge;
@@ -11,3 +12,4 @@ pub mod restore;
 pub mod save;
 pub mod source;
 pub mod state;
+pub mod way;

@@ -17,6 +17,7 @@ use object_store::path::Path as Key;
 use object_store::{GetResultPayload, ObjectStore, ObjectStoreExt as _};
 use url::Url;
 
+use super::legacy::{self, Generation, Piece};
 use super::ltx::{HEADER_BYTES, Header, LtxError};
 use super::plan::{File, SNAPSHOTS};
 
@@ -152,6 +153,39 @@ impl Replica {
         Ok(files)
     }
 
+    /// What Litestream 0.3 wrote.
+    ///
+    /// # Errors
+    ///
+    /// When the replica does not answer.
+    pub async fn list_legacy(&self) -> Result<Vec<Generation>, PlaceError> {
+        let base = self.base();
+        let listed = self.store.list(Some(&base.clone().join("generations")));
+        let found = listed.map_ok(|object| {
+            let path = object.location.as_ref().trim_start_matches(base.as_ref());
+            let at = object.last_modified.timestamp_millis();
+            let at = Timestamp::from_millisecond(at).unwrap_or(Timestamp::MIN);
+            (path.trim_start_matches('/').to_owned(), at, object.size)
+        });
+        let found: Vec<_> = found.try_collect().await?;
+        Ok(legacy::generations(found.into_iter()))
+    }
+
+    /// Where everything lies: of a directory, one above the folders of today's layout.
+    fn base(&self) -> Key {
+        if self.is_bucket { self.root.clone() } else { Key::default() }
+    }
+
+    /// Opens a piece of what Litestream 0.3 wrote, as [`Self::open`] does.
+    ///
+    /// # Errors
+    ///
+    /// When it cannot be read, or not be kept.
+    pub async fn open_legacy(&self, piece: &Piece, spool: &Path) -> Result<fs::File, PlaceError> {
+        let key = piece.path.split('/').fold(self.base(), Key::join);
+        self.open_key(&key, spool).await
+    }
+
     /// The same files with the times that they themselves say: those of a directory change when it
     /// is copied.
     ///
@@ -190,7 +224,11 @@ impl Replica {
     ///
     /// When it cannot be read, or not be kept.
     pub async fn open(&self, file: &File, spool: &Path) -> Result<fs::File, PlaceError> {
-        let found = self.store.get(&self.key(file)).await?;
+        self.open_key(&self.key(file), spool).await
+    }
+
+    async fn open_key(&self, key: &Key, spool: &Path) -> Result<fs::File, PlaceError> {
+        let found = self.store.get(key).await?;
         let mut stream = match found.payload {
             GetResultPayload::File(file, _) => return Ok(file),
             GetResultPayload::Stream(stream) => stream,

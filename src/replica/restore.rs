@@ -6,8 +6,12 @@ use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
-use rusqlite::{Connection, OpenFlags};
+use rusqlite::config::DbConfig;
+use rusqlite::{Connection, ErrorCode, OpenFlags};
 
+use lz4_flex::frame::FrameDecoder;
+
+use super::legacy::{Chain, Piece};
 use super::ltx::{Header, LtxError, LtxReader};
 use super::place::{PlaceError, Replica};
 use super::plan::File;
@@ -21,6 +25,9 @@ pub enum RestoreError {
     /// There is one, and it was not said to be replaced.
     #[error("{0} is there already: restore to another path, or replace it with --force")]
     Exists(PathBuf),
+    /// A program has it open.
+    #[error("{0} is used by a program that runs: stop it first")]
+    Used(PathBuf),
     /// The replica cannot be read.
     #[error(transparent)]
     Place(#[from] PlaceError),
@@ -48,8 +55,8 @@ pub enum RestoreError {
 /// What was restored.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Restored {
-    /// The txid whose state it is.
-    pub txid: u64,
+    /// The txid whose state it is; Litestream 0.3 had none.
+    pub txid: Option<u64>,
     /// When that was written.
     pub at: Timestamp,
     /// Bytes of the database.
@@ -72,9 +79,7 @@ pub async fn restore(
     replaces: bool,
     tell: impl Fn(usize),
 ) -> Result<Restored, RestoreError> {
-    if to.exists() && !replaces {
-        return Err(RestoreError::Exists(to.to_owned()));
-    }
+    require_free(to, replaces)?;
     let draft = Draft::beside(to)?;
     let mut before: Option<Applied> = None;
     for (done, file) in plan.iter().enumerate() {
@@ -94,7 +99,89 @@ pub async fn restore(
     check(&draft.path)?;
     let kept = draft.move_into_place(to)?;
     let bytes = u64::from(last.page_size) * u64::from(last.commit);
-    Ok(Restored { txid: last.txid, at: last.at, bytes, kept })
+    Ok(Restored { txid: Some(last.txid), at: last.at, bytes, kept })
+}
+
+/// The same out of what Litestream 0.3 wrote. `tell` hears how many logs are done.
+///
+/// # Errors
+///
+/// When the files are broken, or cannot be read or written.
+pub async fn restore_legacy(
+    replica: &Replica,
+    chain: &Chain,
+    to: &Path,
+    replaces: bool,
+    tell: impl Fn(usize),
+) -> Result<Restored, RestoreError> {
+    require_free(to, replaces)?;
+    let draft = Draft::beside(to)?;
+    let copy = replica.open_legacy(&chain.copy, &draft.spool).await?;
+    unpack(&copy, &draft.file).map_err(|error| piece_fault(&chain.copy, error))?;
+    for (done, pieces) in chain.logs.iter().enumerate() {
+        tell(done);
+        let path = with_suffix(&draft.path, "-wal");
+        let log = private(&path).map_err(|error| draft.fault(error))?;
+        let mut end = 0;
+        for piece in pieces {
+            let packed = replica.open_legacy(piece, &draft.spool).await?;
+            if piece.offset != end {
+                let missing = LtxError::Damaged("what comes before it in its log is missing");
+                return Err(RestoreError::File { name: piece.path.clone(), source: missing });
+            }
+            end += unpack(&packed, &log).map_err(|error| piece_fault(piece, error))?;
+        }
+        absorb_log(&draft.path)?;
+    }
+    tell(chain.logs.len());
+    draft.file.sync_all().map_err(|error| draft.fault(error))?;
+    check(&draft.path)?;
+    let bytes = draft.file.metadata().map_err(|error| draft.fault(error))?.len();
+    let kept = draft.move_into_place(to)?;
+    Ok(Restored { txid: None, at: chain.at, bytes, kept })
+}
+
+/// Refuses a path at which a database lies that is not to be replaced, or that is used.
+fn require_free(to: &Path, replaces: bool) -> Result<(), RestoreError> {
+    if !to.exists() {
+        return Ok(());
+    }
+    if !replaces {
+        return Err(RestoreError::Exists(to.to_owned()));
+    }
+    // Whoever has a database open holds a lock on it, even one that does nothing: alone means that
+    // nobody else does.
+    let alone = || -> rusqlite::Result<()> {
+        let connection = Connection::open(to)?;
+        connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
+        connection.busy_timeout(std::time::Duration::from_secs(1))?;
+        connection.pragma_update(None, "locking_mode", "EXCLUSIVE")?;
+        connection.query_row("SELECT COUNT(*) FROM sqlite_schema", [], |_| Ok(()))
+    };
+    match alone().map_err(|error| error.sqlite_error_code()) {
+        Err(Some(ErrorCode::DatabaseBusy)) => Err(RestoreError::Used(to.to_owned())),
+        // What is broken may be replaced.
+        _ => Ok(()),
+    }
+}
+
+/// Unpacks an LZ4 frame to where `to` is; gives back how many bytes came out.
+fn unpack(from: &fs::File, mut to: &fs::File) -> io::Result<u64> {
+    let mut frame = FrameDecoder::new(BufReader::with_capacity(BUFFER, from));
+    io::copy(&mut frame, &mut to)
+}
+
+fn piece_fault(piece: &Piece, error: io::Error) -> RestoreError {
+    RestoreError::File { name: piece.path.clone(), source: LtxError::Io(error) }
+}
+
+/// Has SQLite move the log beside a database into it.
+fn absorb_log(path: &Path) -> Result<(), RestoreError> {
+    let unsound = |error: rusqlite::Error| RestoreError::Unsound(error.to_string());
+    let connection = Connection::open(path).map_err(unsound)?;
+    let checkpoint = "PRAGMA wal_checkpoint(TRUNCATE)";
+    connection.query_row(checkpoint, [], |_| Ok(())).map_err(unsound)?;
+    connection.close().map_err(|(_, error)| unsound(error))
 }
 
 /// How far the database is.
@@ -145,11 +232,7 @@ impl Draft {
         if let Some(dir) = to.parent().filter(|dir| !dir.as_os_str().is_empty()) {
             fs::create_dir_all(dir).map_err(written)?;
         }
-        let mut options = fs::File::options();
-        // Only its owner reads it, as the database itself.
-        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-        options.create(true).truncate(true).read(true).write(true);
-        let file = options.open(&path).map_err(written)?;
+        let file = private(&path).map_err(written)?;
         Ok(Self { spool: with_suffix(to, ".restoring-part"), path, file })
     }
 
@@ -160,17 +243,16 @@ impl Draft {
     /// Puts it at `to`; gives back where the one lies that was there.
     fn move_into_place(self, to: &Path) -> Result<Option<PathBuf>, RestoreError> {
         let moved = |source| RestoreError::Write { path: to.to_owned(), source };
+        let aside = free_name(to);
         let mut kept = None;
-        if to.exists() {
-            let aside = free_name(to);
-            // The log belongs to the database: either is nothing without the other.
-            for suffix in ["-wal", "-shm", ""] {
-                let from = with_suffix(to, suffix);
-                if from.exists() {
-                    fs::rename(&from, with_suffix(&aside, suffix)).map_err(moved)?;
-                }
+        // The log belongs to the database: either is nothing without the other, and a log whose
+        // database is gone must not get into this one.
+        for suffix in ["-wal", "-shm", ""] {
+            let from = with_suffix(to, suffix);
+            if from.exists() {
+                fs::rename(&from, with_suffix(&aside, suffix)).map_err(moved)?;
+                kept = Some(aside.clone());
             }
-            kept = Some(aside);
         }
         fs::rename(&self.path, to).map_err(moved)?;
         let dir = to.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."));
@@ -184,14 +266,28 @@ impl Drop for Draft {
         // Moved already, or never made.
         let _ = fs::remove_file(&self.path);
         let _ = fs::remove_file(&self.spool);
+        for suffix in ["-wal", "-shm"] {
+            let _ = fs::remove_file(with_suffix(&self.path, suffix));
+        }
     }
+}
+
+/// Makes a file that only its owner reads, as the database itself.
+fn private(path: &Path) -> io::Result<fs::File> {
+    let mut options = fs::File::options();
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options.create(true).truncate(true).read(true).write(true).open(path)
 }
 
 /// `openrsvp.db.before-restore`, or with a number where that is taken.
 fn free_name(of: &Path) -> PathBuf {
     let first = with_suffix(of, ".before-restore");
     let numbered = (2..).map(|number| with_suffix(&first, &format!("-{number}")));
-    std::iter::once(first.clone()).chain(numbered).find(|path| !path.exists()).unwrap_or(first)
+    std::iter::once(first.clone()).chain(numbered).find(|path| is_free(path)).unwrap_or(first)
+}
+
+fn is_free(path: &Path) -> bool {
+    ["", "-wal", "-shm"].iter().all(|suffix| !with_suffix(path, suffix).exists())
 }
 
 fn with_suffix(path: &Path, suffix: &str) -> PathBuf {

@@ -151,12 +151,18 @@ impl Source {
         self.advance()
     }
 
-    /// What a replica is to get next; `None` when it has everything, or must begin anew.
-    pub fn next(&mut self, replica: usize, now: Timestamp) -> Result<Option<&Batch>, SourceError> {
+    /// Makes ready what a replica was not sent; gives back the last txid that waits for it.
+    pub fn prepare(&mut self, replica: usize, now: Timestamp) -> Result<Option<u64>, SourceError> {
         if self.feeds[replica].as_ref().is_some_and(|feed| feed.waiting.is_empty()) {
             self.cut(replica, now)?;
         }
-        Ok(self.feeds[replica].as_ref().and_then(|feed| feed.waiting.front()))
+        let feed = self.feeds[replica].as_ref();
+        Ok(feed.and_then(|feed| feed.waiting.back()).map(|batch| batch.after.txid))
+    }
+
+    /// What a replica is to get next.
+    pub fn next(&self, replica: usize) -> Option<&Batch> {
+        self.feeds[replica].as_ref()?.waiting.front()
     }
 
     /// A replica has got this txid.

@@ -12,9 +12,10 @@ use super::status::{self, Warning};
 use super::{Error, Site};
 use crate::metrics::{Family, Kind, Row, whole};
 use crate::replica::place::{PlaceError, Replica, without_query};
-use crate::replica::plan::{self, PlanError, Target};
+use crate::replica::plan::Target;
 use crate::replica::replicate::ReplicaStatus;
-use crate::replica::restore::{self, RestoreError};
+use crate::replica::restore::RestoreError;
+use crate::replica::way::{self, WayError};
 use crate::store::db::{Db, SqliteOptions, StoreError, StoreOptions};
 use crate::store::events;
 
@@ -138,7 +139,7 @@ pub enum VerifyFault {
     Place(#[from] PlaceError),
     /// Nothing leads to its newest state.
     #[error("its newest state cannot be restored: {0}")]
-    Plan(#[from] PlanError),
+    Way(#[from] WayError),
     /// Its newest state is broken.
     #[error("its newest state cannot be restored: {0}")]
     Restore(#[from] RestoreError),
@@ -162,7 +163,9 @@ impl From<StoreError> for VerifyFault {
 pub async fn verify(site: &Site, address: &str) -> Result<Verified, Unverified> {
     let tried = match try_once(site, address).await {
         // What was to be read may have been merged and removed just now.
-        Err(VerifyFault::Place(_) | VerifyFault::Restore(_)) => try_once(site, address).await,
+        Err(VerifyFault::Place(_) | VerifyFault::Way(_) | VerifyFault::Restore(_)) => {
+            try_once(site, address).await
+        }
         tried => tried,
     };
     tried.map_err(|fault| Unverified { address: without_query(address).to_owned(), fault })
@@ -173,9 +176,9 @@ async fn try_once(site: &Site, address: &str) -> Result<Verified, VerifyFault> {
     require_room(&file, site.db.size().await?).await?;
     let scratch = Scratch::beside(&file)?;
     let replica = Replica::at(address)?;
-    let files = plan::plan(&replica.list().await?, Target::Latest)?;
+    let way = way::find(&replica, Target::Latest).await?;
     let to = scratch.0.join("restored.db");
-    let restored = restore::restore(&replica, &files, &to, false, |_| {}).await?;
+    let restored = way.restore(&replica, &to, false, |_| {}).await?;
     let db = Db::open(&StoreOptions::Sqlite(SqliteOptions::new(to))).await?;
     let counted = count(&db).await;
     db.close().await;

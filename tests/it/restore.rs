@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
 use crate::support::bucket::Bucket;
-use crate::support::server::openrsvp;
+use crate::support::server::{TestServer, openrsvp};
 
 /// Replicas that the real program wrote, with what it restores from them.
 fn golden(below: &str) -> PathBuf {
@@ -152,10 +152,7 @@ fn chain(dir: &Path) -> Vec<PathBuf> {
     let planned = restore(dir, &dir.join("plan.db"), &["--dry-run", "--json"]);
     let plan: Value = serde_json::from_slice(&planned.stdout).expect("JSON");
     let files = plan["files"].as_array().expect("files");
-    let path = |file: &Value| {
-        let (level, name) = (&file["level"], file["name"].as_str().expect("a name"));
-        dir.join(format!("ltx/{level}/{name}"))
-    };
+    let path = |file: &Value| dir.join("ltx").join(file.as_str().expect("a path"));
     files.iter().map(path).collect()
 }
 
@@ -288,4 +285,125 @@ async fn a_bucket_is_read_as_a_directory_is() {
     let arguments = ["backup", "list", "--from", "s3://bucket/nothing/here"];
     let empty = command(&bucket, dir.path(), "the-secret", &arguments);
     assert_eq!(String::from_utf8_lossy(&empty.stdout), "There is nothing in this replica.\n");
+}
+
+/// The old layout, from a directory and from a bucket, and what is wrong with it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_litestream_0_3_wrote_is_restored() {
+    let (bucket, dir) = (Bucket::start().await, tempfile::tempdir().expect("a directory"));
+    let replica = dir.path().join("replica");
+    copy_dir(&golden("v0.3"), &replica);
+    copy_dir(&golden("v0.3"), &bucket.folder("sites/old"));
+    let known = expected("v0.3");
+    let to = dir.path().join("to.db");
+    assert!(restore(&replica, &to, &[]).status.success());
+    let whole = hex(&Sha256::digest(fs::read(&to).expect("a database")));
+    assert_eq!(whole, known["latest"]["file_sha256"]);
+    let far = dir.path().join("far.db");
+    let arguments =
+        ["restore", "--from", "s3://bucket/sites/old", "--to", far.to_str().expect("text")];
+    let restored = command(&bucket, dir.path(), "the-secret", &arguments);
+    assert!(restored.status.success(), "{}", said(&restored));
+    assert!(fs::read(&far).expect("read") == fs::read(&to).expect("read"));
+    assert!(
+        !dir.path().join("to.db-wal").exists() && !dir.path().join("to.db.restoring-wal").exists()
+    );
+
+    let refused = restore(&replica, &dir.path().join("x.db"), &["--txid", "1"]);
+    assert!(said(&refused).contains("nothing in the replica"), "{}", said(&refused));
+    let early =
+        restore(&replica, &dir.path().join("x.db"), &["--timestamp", "2001-01-01T00:00:00Z"]);
+    assert!(said(&early).contains("nothing in the replica"), "{}", said(&early));
+    let logs = replica.join("generations/698c64220dc4e484/wal");
+    for (name, word) in [
+        ("00000002_00001038.wal.lz4", "what comes before it in its log is missing"),
+        ("00000003_00000000.wal.lz4", "what comes before it in its log is missing"),
+    ] {
+        let kept = fs::read(logs.join(name)).expect("read");
+        fs::remove_file(logs.join(name)).expect("removed");
+        let refused = restore(&replica, &dir.path().join("x.db"), &[]);
+        assert!(said(&refused).contains(word), "{name}: {}", said(&refused));
+        fs::write(logs.join(name), &kept[..kept.len() - 9]).expect("cut");
+        let refused = restore(&replica, &dir.path().join("x.db"), &[]);
+        assert!(said(&refused).contains("cannot be used"), "{name}: {}", said(&refused));
+        fs::write(logs.join(name), &kept).expect("mended");
+    }
+    for offset in ["00000000", "00001038"] {
+        fs::remove_file(logs.join(format!("00000003_{offset}.wal.lz4"))).expect("removed");
+    }
+    let refused = restore(&replica, &dir.path().join("x.db"), &[]);
+    assert!(said(&refused).contains("number 00000003 is missing"), "{}", said(&refused));
+
+    // Beside today's layout the newer one counts: those files were written just now.
+    copy_dir(&golden("current"), &replica);
+    assert!(restore(&replica, &dir.path().join("both.db"), &["--txid", "4"]).status.success());
+}
+
+/// Whoever has the database open, be it idle, is not robbed of it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_database_in_use_is_not_replaced() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let data = dir.path().join("data");
+    fs::create_dir(&data).expect("made");
+    let mut server = TestServer::start(&data, None).await;
+    let to = data.join("openrsvp.db");
+    let before = fs::metadata(&to).expect("there").len();
+    let refused = restore(&golden("current"), &to, &["--force"]);
+    assert!(said(&refused).contains("is used by a program that runs"), "{}", said(&refused));
+    assert_eq!(server.get("/readyz").await.status.as_u16(), 200);
+    server.signal("TERM");
+    assert_eq!(server.ended().await, Some(0));
+    assert_eq!(fs::metadata(&to).expect("there").len(), before);
+    let restored = restore(&golden("current"), &to, &["--force"]);
+    assert!(restored.status.success(), "{}", said(&restored));
+}
+
+/// A log whose database is gone does not get into the restored one.
+#[test]
+fn a_log_left_behind_is_put_aside() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let to = dir.path().join("to.db");
+    let live = Connection::open(&to).expect("opened");
+    live.execute_batch("PRAGMA journal_mode = WAL; CREATE TABLE strange (id INTEGER)")
+        .expect("made");
+    let log = fs::read(dir.path().join("to.db-wal")).expect("a log");
+    drop(live);
+    fs::remove_file(&to).expect("removed");
+    fs::write(dir.path().join("to.db-wal"), &log).expect("left behind");
+    assert!(restore(&golden("current"), &to, &[]).status.success());
+    assert!(!dir.path().join("to.db-wal").exists());
+    assert_eq!(fs::read(dir.path().join("to.db.before-restore-wal")).expect("kept"), log);
+}
+
+#[test]
+fn the_newest_state_is_tried() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let replica = dir.path().join("replica");
+    copy_dir(&golden("current"), &replica);
+    let verify = |more: &[&str]| {
+        let from = format!("file://{}", replica.display());
+        openrsvp(dir.path())
+            .args(["backup", "verify", "--from", &from])
+            .args(more)
+            .output()
+            .expect("it runs")
+    };
+    let tried: Value = serde_json::from_slice(&verify(&["--json"]).stdout).expect("JSON");
+    assert_eq!(
+        (&tried["txid"], tried["rows"].as_u64() > Some(8)),
+        (&json!("000000000000000a"), true),
+        "{tried}"
+    );
+    assert!(said(&verify(&[])).is_empty());
+    let file = chain(&replica).pop().expect("a file");
+    let bytes = fs::read(&file).expect("read");
+    fs::write(&file, &bytes[..bytes.len() - 1]).expect("damaged");
+    let failed = verify(&[]);
+    assert!(
+        failed.status.code() == Some(1) && said(&failed).contains("ends too early"),
+        "{}",
+        said(&failed)
+    );
+    let left: Vec<_> = fs::read_dir(dir.path()).expect("listed").flatten().collect();
+    assert_eq!(left.len(), 1, "{left:?}");
 }

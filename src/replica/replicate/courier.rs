@@ -234,20 +234,28 @@ impl Courier {
         Ok(())
     }
 
-    /// Sends what was committed.
+    /// Sends what was committed until now. What is committed meanwhile waits for the next round:
+    /// else there would be no end to it, nor to what it costs.
     pub(super) async fn send_commits(&mut self) -> Result<(), ReplicateError> {
+        let now = self.replicas.0.clock.now();
+        let until = self.source(move |source, number| source.prepare(number, now)).await??;
         loop {
-            let now = self.replicas.0.clock.now();
             let next = self.source(move |source, number| {
-                let Some(batch) = source.next(number, now)? else { return Ok(None) };
+                let next = source.next(number).filter(|batch| Some(batch.after.txid) <= until);
+                let Some(batch) = next else { return Ok(None) };
                 let body = batch.file.try_clone()?;
                 Ok::<_, SourceError>(Some((body, batch.size, batch.header)))
             });
-            let Some((body, size, header)) = next.await?? else { return Ok(()) };
+            let Some((body, size, header)) = next.await?? else { break };
             self.put(0, size, header, &body).await?;
             self.source(move |source, number| source.sent(number, header.max)).await?;
             self.remember().await?;
         }
+        // What is missing now was committed since.
+        self.replicas.tell(self.number, |status| {
+            status.behind_since = status.behind_since.map(|since| since.max(now));
+        });
+        Ok(())
     }
 
     /// Remembers how far the replica is, so that it can go on there after the next start.
