@@ -91,8 +91,15 @@ async fn the_real_litestream_restores_what_a_killed_server_left() {
             event = Some(storm::event(&server.base, serde_json::json!({})).await);
         }
         let id = event.clone().expect("an event");
-        let storm = Storm::start(&[server.base.clone()], &id, 4, Patience::Everything);
-        tokio::time::sleep(Duration::from_millis(900 + 170 * round)).await;
+        // Gusts, so that there is more than one state; the last one ends with the server.
+        for _ in 0..3 {
+            let storm = Storm::start(&[server.base.clone()], &id, 2, Patience::None);
+            tokio::time::sleep(Duration::from_millis(60)).await;
+            acknowledged.extend(storm.end().await);
+            tokio::time::sleep(Duration::from_millis(600)).await;
+        }
+        let storm = Storm::start(&[server.base.clone()], &id, 2, Patience::Everything);
+        tokio::time::sleep(Duration::from_millis(40 + 40 * round)).await;
         server.kill();
         acknowledged.extend(storm.end().await);
         if replica.join("ltx").is_dir() {
@@ -180,4 +187,53 @@ async fn an_empty_data_directory_restores_itself() {
     let server = TestServer::single(&data, &variables).await;
     let page = server.get(&format!("/e/{id}")).await;
     assert!(page.text.contains("Kept"), "{}", read_log(&data));
+}
+
+/// Litestream itself beside a server that keeps no replicas, set up as the README says.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_real_litestream_replicates_beside_a_server() {
+    let (dir, bucket) = (tempfile::tempdir().expect("a directory"), Bucket::start().await);
+    let data = dir.path().join("data");
+    fs::create_dir(&data).expect("made");
+    let mut server = TestServer::single(&data, &[]).await;
+    let readme = include_str!("../../README.md");
+    let told = readme.split("```yaml\ndbs:").nth(1).and_then(|rest| rest.split("```").next());
+    let address = format!(
+        "s3://bucket/sites/theirs?endpoint={}&region=us-east-1&forcePathStyle=true",
+        bucket.endpoint
+    );
+    let config = format!("dbs:{}", told.expect("a configuration"))
+        .replace("s3://my-bucket/openrsvp", &address);
+    fs::write(dir.path().join("litestream.yml"), config).expect("written");
+    let mut command = litestream::litestream(dir.path());
+    bucket.tell(&mut command, SECRET);
+    let log = fs::File::create(dir.path().join("litestream.log")).expect("a log");
+    let mut replicating = command
+        .args(["replicate", "-config", "litestream.yml"])
+        .stdout(log.try_clone().expect("shared"))
+        .stderr(log)
+        .spawn()
+        .expect("it runs");
+    let id = storm::event(&server.base, serde_json::json!({})).await;
+    for _ in 0..3 {
+        let storm = Storm::start(&[server.base.clone()], &id, 2, Patience::None);
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        storm.end().await;
+        tokio::time::sleep(Duration::from_millis(1200)).await;
+    }
+    let live = answers(&data.join("openrsvp.db"));
+    tokio::time::sleep(Duration::from_millis(1500)).await;
+    let id = replicating.id().to_string();
+    assert!(std::process::Command::new("kill").arg(&id).status().expect("kill runs").success());
+    replicating.wait().expect("ended");
+    server.signal("TERM");
+    assert_eq!(server.ended().await, Some(0));
+    let told = fs::read_to_string(dir.path().join("litestream.log")).expect("read");
+    assert!(live.len() > 5, "{told}");
+    let found = both(dir.path(), Some(&bucket), "s3://bucket/sites/theirs", ["", ""]);
+    assert_eq!(found, live, "{told}");
+    let points = points(dir.path(), Some(&bucket), "s3://bucket/sites/theirs");
+    for (txid, _) in points.iter().step_by(points.len().div_ceil(4).max(1)) {
+        both(dir.path(), Some(&bucket), "s3://bucket/sites/theirs", ["txid", txid]);
+    }
 }

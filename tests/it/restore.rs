@@ -350,10 +350,10 @@ async fn a_database_in_use_is_not_replaced() {
     let before = fs::metadata(&to).expect("there").len();
     let refused = restore(&golden("current"), &to, &["--force"]);
     assert!(said(&refused).contains("is used by a program that runs"), "{}", said(&refused));
+    assert_eq!(fs::metadata(&to).expect("there").len(), before);
     assert_eq!(server.get("/readyz").await.status.as_u16(), 200);
     server.signal("TERM");
     assert_eq!(server.ended().await, Some(0));
-    assert_eq!(fs::metadata(&to).expect("there").len(), before);
     let restored = restore(&golden("current"), &to, &["--force"]);
     assert!(restored.status.success(), "{}", said(&restored));
 }

@@ -179,8 +179,12 @@ impl Courier {
         files: &[File],
     ) -> Result<Option<Position>, ReplicateError> {
         let Some(mut at) = self.replicas.0.state.position(self.name()) else { return Ok(None) };
+        let unable = |why: &str| {
+            tracing::info!(replica = self.name(), why, "the replica cannot go on where it was");
+            Ok(None)
+        };
         if !files.iter().any(|file| file.max == at.txid) {
-            return Ok(None);
+            return unable("its last file is gone");
         }
         while let Some(file) = files.iter().find(|file| (file.level, file.min) == (0, at.txid + 1))
         {
@@ -188,11 +192,15 @@ impl Courier {
             let header = replica.header(file).await?;
             let body = replica.open(file, spool.path()).await?;
             let next = self.source(move |source, _| source.recognize(at, header, &body));
-            let Some(next) = next.await?? else { return Ok(None) };
+            let Some(next) = next.await?? else {
+                return unable("its last file is not what the log says");
+            };
             at = next;
         }
-        let resumed = self.source(move |source, number| source.resume(number, at)).await??;
-        Ok(resumed.then_some(at))
+        if !self.source(move |source, number| source.resume(number, at)).await?? {
+            return unable("the log was moved into the database before all of it was sent");
+        }
+        Ok(Some(at))
     }
 
     /// Makes sure that nobody else writes to a replica that was written to just now.
