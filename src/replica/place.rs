@@ -124,6 +124,12 @@ impl Replica {
         }
     }
 
+    /// Whether it is a bucket; else it is a directory.
+    #[must_use]
+    pub fn is_bucket(&self) -> bool {
+        self.is_bucket
+    }
+
     fn folder(&self, level: u8) -> Key {
         let name = if self.is_bucket { format!("{level:04x}") } else { level.to_string() };
         self.root.clone().join(name)

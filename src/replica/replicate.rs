@@ -21,10 +21,14 @@ use crate::domain::clock::{Clock, Entropy};
 use crate::domain::id;
 use courier::Courier;
 
-/// With so many bytes in it the log is moved into the file, ...
+/// So many bytes of the log are moved into the file at once, ...
+const MOVED_BYTES: u64 = 4 << 20;
+/// ... with so many in it it is to begin anew, ...
 const LOG_BYTES: u64 = 16 << 20;
 /// ... and with fewer after this time.
 const LOG_AGE: Duration = Duration::from_secs(60);
+/// How often that is looked at.
+const LOOK: Duration = Duration::from_millis(200);
 
 /// What is replicated where, and how.
 #[derive(Debug, Clone)]
@@ -71,6 +75,8 @@ pub struct ReplicaStatus {
     pub files: u64,
     /// Tries that failed since the start.
     pub failures: u64,
+    /// Whether a second program is kept from writing over its files; `None` when not known yet.
+    pub is_guarded: Option<bool>,
     /// How often the whole database was sent because the replica could not go on, since the start.
     pub whole_copies: u64,
 }
@@ -137,6 +143,7 @@ impl Replicas {
             bytes: 0,
             files: 0,
             failures: 0,
+            is_guarded: None,
             whole_copies: 0,
         };
         let statuses = Mutex::new(options.replicas.iter().map(status).collect());
@@ -217,18 +224,22 @@ impl Replicator {
 
 /// Moves the log into the file now and then.
 async fn keep_log_short(replicas: Replicas, mut stop: watch::Receiver<bool>) {
-    let (pause, limit) = (replicas.0.options.sync_interval, replicas.0.options.log_limit);
+    let limit = replicas.0.options.log_limit;
+    let look = replicas.0.options.sync_interval.min(LOOK);
     let mut moved_at = Instant::now();
     // A closed channel means the program is gone: stop as well.
-    while tokio::time::timeout(pause, stop.changed()).await.is_err() {
+    while tokio::time::timeout(look, stop.changed()).await.is_err() {
         let (now, is_old) = (replicas.0.clock.now(), moved_at.elapsed() >= LOG_AGE);
         let moved = replicas.with_source(move |source| {
             source.follow()?;
-            let (bytes, unmoved) = source.log_bytes();
-            if unmoved < LOG_BYTES && !is_old {
-                return Ok(false);
+            let bytes = source.log_bytes();
+            if bytes.unsealed >= LOG_BYTES || is_old {
+                return source.checkpoint(bytes.all >= limit, now);
             }
-            source.checkpoint(bytes >= limit, now)
+            if bytes.unmarked >= MOVED_BYTES {
+                source.move_most()?;
+            }
+            Ok(false)
         });
         match moved.await.flatten() {
             Ok(true) => {

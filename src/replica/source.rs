@@ -7,28 +7,24 @@
 //! begins anew once at most, exactly there.
 
 mod batch;
+mod connection;
 mod copy;
 
 use std::collections::VecDeque;
 use std::io;
-use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
 
 use jiff::Timestamp;
-use rusqlite::config::DbConfig;
-use rusqlite::{Connection, OpenFlags};
+use rusqlite::Connection;
 use serde::{Deserialize, Serialize};
 
 use super::log::{Committed, Log, LogEnd};
+use connection::{connect, hold, identity, move_log};
+
 pub use batch::Batch;
 pub use copy::{COPY, Frozen, copy};
 
-/// How often to try, and how long to wait in between, until a writer ends. Where one comes after
-/// the other there are moments in between, which longer waits would miss.
-const TRIES: i32 = 20_000;
-const PAUSE: Duration = Duration::from_micros(500);
 /// Of a replica that has more batches waiting than this, the log is kept.
 const WAITING_MAX: usize = 4;
 
@@ -70,6 +66,17 @@ struct Feed {
     waiting: VecDeque<Batch>,
 }
 
+/// How long a log is, in bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LogBytes {
+    /// All of it.
+    pub all: u64,
+    /// What came after it was moved into the file to its end.
+    pub unsealed: u64,
+    /// What came after the mark: it was not moved at all.
+    pub unmarked: u64,
+}
+
 /// A live database.
 pub struct Source {
     path: PathBuf,
@@ -85,7 +92,9 @@ pub struct Source {
     is_sealed: bool,
     /// A replica's feed; `None` when it must begin with the whole database.
     feeds: Vec<Option<Feed>>,
-    /// Where the log ended when it was moved into the file last.
+    /// Where the log ended when the mark was set.
+    marked: LogEnd,
+    /// Where the log ended when all of it was moved into the file last.
     checkpointed: LogEnd,
     /// Shared with what was frozen, as long as it is.
     frozen: Arc<()>,
@@ -113,14 +122,15 @@ impl Source {
             commit: 0,
             is_sealed: false,
             feeds: (0..replicas).map(|_| None).collect(),
+            marked: LogEnd::default(),
             checkpointed: LogEnd::default(),
             frozen: Arc::default(),
             dir: dir.to_owned(),
         };
         source.locked(|source| {
-            source.renew_mark()?;
             source.commit = source.lock.query_row("PRAGMA page_count", [], |row| row.get(0))?;
             source.advance()?;
+            source.renew_mark()?;
             source.is_sealed = true;
             Ok(())
         })?;
@@ -196,11 +206,17 @@ impl Source {
         feed.waiting.is_empty().then_some(feed.taken)
     }
 
-    /// Bytes of the log, and how many of them were not moved into the file yet.
-    pub fn log_bytes(&self) -> (u64, u64) {
-        let is_same = self.tip.salts == self.checkpointed.salts;
-        let moved = if is_same { self.checkpointed.offset } else { 0 };
-        (self.tip.offset, self.tip.offset - moved)
+    /// How long the log is, in bytes.
+    pub fn log_bytes(&self) -> LogBytes {
+        let since = |end: LogEnd| {
+            let begin = if end.salts == self.tip.salts { end.offset } else { 0 };
+            self.tip.offset.saturating_sub(begin)
+        };
+        LogBytes {
+            all: self.tip.offset,
+            unsealed: since(self.checkpointed),
+            unmarked: since(self.marked),
+        }
     }
 
     /// Holds on to the database as it is now, and to all that was taken over. A replica that must
@@ -258,25 +274,36 @@ impl Source {
         for replica in 0..self.feeds.len() {
             self.cut(replica, now)?;
         }
-        // The long part, beside writers: up to the mark, so that goes forward first.
-        self.locked(|source| {
-            source.is_sealed = false;
-            source.renew_mark()
-        })?;
-        move_log(&self.lock)?;
+        self.move_most()?;
         self.locked(|source| {
             source.advance()?;
             for replica in 0..source.feeds.len() {
                 source.cut(replica, now)?;
             }
-            source.mark.execute_batch("ROLLBACK")?;
+            source.release_mark()?;
             move_log(&source.mark)?;
-            hold(&source.mark)?;
+            source.renew_mark()?;
             source.is_sealed = true;
             source.checkpointed = source.tip;
             Ok(())
         })?;
         Ok(true)
+    }
+
+    /// Moves the log into the file as far as it goes beside writers, and has it begin anew nowhere:
+    /// often and little, for whoever commits meanwhile waits for the same disk.
+    pub fn move_most(&mut self) -> Result<(), SourceError> {
+        // Up to the mark, so that goes forward first. Not where it is at the end: all may have been
+        // moved, and then a new mark would let the log begin anew before it is sealed.
+        self.locked(|source| {
+            source.advance()?;
+            if source.tip != source.marked {
+                source.is_sealed = false;
+                source.renew_mark()?;
+            }
+            Ok(())
+        })?;
+        move_log(&self.lock)
     }
 
     /// Does something while nobody can commit.
@@ -294,11 +321,20 @@ impl Source {
         done
     }
 
+    /// Sets the mark to the end of the log; with the lock held, and the log read to its end.
     fn renew_mark(&mut self) -> Result<(), SourceError> {
+        self.release_mark()?;
+        hold(&self.mark)?;
+        self.marked = self.tip;
+        Ok(())
+    }
+
+    fn release_mark(&self) -> Result<(), SourceError> {
+        // After a failure there may be none.
         if !self.mark.is_autocommit() {
             self.mark.execute_batch("ROLLBACK")?;
         }
-        hold(&self.mark)
+        Ok(())
     }
 
     /// Reads the log on to its end, for all replicas.
@@ -332,35 +368,4 @@ impl Source {
         }
         (self.tip, self.is_sealed, self.checkpointed) = (start, false, start);
     }
-}
-
-/// A connection that leaves the log alone.
-fn connect(path: &Path) -> Result<Connection, SourceError> {
-    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let mut connection = Connection::open_with_flags(path, flags)?;
-    connection.busy_handler(Some(|tries| {
-        std::thread::sleep(PAUSE);
-        tries < TRIES
-    }))?;
-    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
-    connection.pragma_update(None, "wal_autocheckpoint", 0)?;
-    connection.pragma_update(None, "synchronous", "FULL")?;
-    Ok(connection)
-}
-
-/// Begins a read transaction.
-fn hold(connection: &Connection) -> Result<(), SourceError> {
-    connection.execute_batch("BEGIN; SELECT COUNT(*) FROM sqlite_schema;")?;
-    Ok(())
-}
-
-/// Moves the log into the file, as far as no reader needs the file as it is.
-fn move_log(connection: &Connection) -> Result<(), SourceError> {
-    connection.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(()))?;
-    Ok(())
-}
-
-fn identity(path: &Path) -> io::Result<(u64, u64)> {
-    let found = std::fs::metadata(path)?;
-    Ok((found.dev(), found.ino()))
 }

@@ -53,6 +53,12 @@ pub(super) fn families(replicas: &[ReplicaStatus], now: Timestamp) -> Vec<Family
             &|replica| f64::from(u8::from(replica.fault.is_none())),
         ),
         family(
+            Kind::Gauge,
+            "openrsvp_replica_guarded",
+            "Whether a second program is kept from writing over the replica's files",
+            &|replica| f64::from(u8::from(replica.is_guarded == Some(true))),
+        ),
+        family(
             Kind::Counter,
             "openrsvp_replica_sent_bytes",
             "Bytes that were sent to the replica",
@@ -247,6 +253,7 @@ mod tests {
             bytes: 1,
             files: 1,
             failures: 0,
+            is_guarded: Some(true),
             whole_copies: 1,
         };
         let behind = |seconds| ReplicaStatus {

@@ -204,11 +204,16 @@ fn link(path: &Path, mut body: fs::File, at: SystemTime) -> io::Result<bool> {
     io::copy(&mut body, &mut file)?;
     file.set_modified(at)?;
     file.sync_all()?;
-    let linked = fs::hard_link(&draft, path);
-    fs::remove_file(&draft)?;
-    match linked {
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => return Ok(false),
-        linked => linked?,
+    let linked = match fs::hard_link(&draft, path) {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(false),
+        // Some disks and shares have no links: there a second program may come in between.
+        Err(_) if !path.exists() => fs::rename(&draft, path).map(|()| true),
+        linked => linked.map(|()| true),
+    };
+    // Renamed already.
+    let _ = fs::remove_file(&draft);
+    if !linked? {
+        return Ok(false);
     }
     fs::File::open(dir)?.sync_all()?;
     Ok(true)

@@ -116,10 +116,12 @@ impl Courier {
 
     /// Leaves the replica to the program that writes to it.
     async fn give_up(&self, error: &PlaceError) {
+        let now = self.replicas.0.clock.now();
         self.replicas.tell(self.number, |status| {
             status.failures += 1;
             status.fault = Some(error.to_string());
             status.is_given_up = true;
+            status.behind_since.get_or_insert(now);
         });
         tracing::error!(replica = self.name(), %error, "the replica is given up");
         // The log need not be kept for it any longer.
@@ -161,12 +163,22 @@ impl Courier {
     async fn find(&mut self) -> Result<(), ReplicateError> {
         let replica = Replica::at_or_new(&self.address)?;
         let mut files = replica.list().await?;
+        let is_guarded = !replica.is_bucket() || replica.probe(&self.writer.name).await?;
+        if !is_guarded {
+            tracing::warn!(
+                replica = self.name(),
+                "files of this replica can be written over: see that no second program writes here"
+            );
+        }
         let at = self.resume(&replica, &files).await?;
         if at.is_none_or(|at| at.txid != newest(&files)) {
             self.source(Source::lose).await?;
             files = self.watch(&replica, files).await?;
         }
-        self.replicas.tell(self.number, |status| status.txid = newest(&files));
+        self.replicas.tell(self.number, |status| {
+            status.txid = newest(&files);
+            status.is_guarded = Some(is_guarded);
+        });
         self.known = Some((replica, files));
         Ok(())
     }
@@ -225,7 +237,10 @@ impl Courier {
     /// Sends the whole database, where the replica cannot go on.
     async fn send_whole(&mut self) -> Result<(), ReplicateError> {
         let Some((_, files)) = &self.known else { return Ok(()) };
-        let (first, now) = (newest(files) + 1, self.replicas.0.clock.now());
+        // Times never go back, whatever becomes of the clock.
+        let last = files.iter().map(|file| file.at).max();
+        let (first, now) =
+            (newest(files) + 1, self.replicas.0.clock.now().max(last.unwrap_or_default()));
         let frozen = self.source(move |source, number| {
             source.is_lost(number).then(|| source.freeze(number, first, now)).transpose()
         });
