@@ -7,8 +7,8 @@
 
 use std::time::Duration;
 
-use tokio::sync::{mpsc, watch};
-use tokio::task::JoinHandle;
+use tokio::sync::watch;
+use tokio::task::JoinSet;
 use tokio_cron_scheduler::{Job as Tick, JobScheduler, JobSchedulerError};
 
 use super::{Asked, Cancel, apart, is_due, run_if_due};
@@ -67,7 +67,8 @@ impl SchedulerOptions {
 /// The running scheduler.
 pub struct Scheduler {
     stopping: watch::Sender<bool>,
-    asking: JoinHandle<()>,
+    /// For each job, so that a long one holds up no other.
+    asking: JoinSet<()>,
     ticker: Option<JobScheduler>,
 }
 
@@ -78,9 +79,15 @@ impl Scheduler {
             return None;
         }
         // One question is enough, however many ask for it.
-        let (poke, poked) = mpsc::channel(1);
+        let (poke, poked) = watch::channel(());
         let (stopping, cancel) = Cancel::new();
-        let asking = tokio::spawn(ask(site.clone(), options.clone(), poked, cancel));
+        let mut asking = JoinSet::new();
+        for job in Job::ALL {
+            if let Some(schedule) = options.schedule(job) {
+                let asker = Asker { site: site.clone(), job, schedule, jitter: options.jitter };
+                asking.spawn(asker.ask(options.poke, poked.clone(), cancel.clone()));
+            }
+        }
         let ticker = match ticker(options.ticks, poke).await {
             Ok(ticker) => Some(ticker),
             Err(error) => {
@@ -101,25 +108,28 @@ impl Scheduler {
             // It holds nothing: one that does not end goes with the process.
             let _ = tokio::time::timeout(TICKER_END, ticker.shutdown()).await;
         }
-        match tokio::time::timeout(grace, &mut self.asking).await {
-            Ok(Ok(())) => {}
-            Ok(Err(error)) => tracing::error!(%error, "the scheduler ended badly"),
-            Err(_) => {
-                tracing::warn!("a job did not stop in time and is left");
-                self.asking.abort();
+        let ended = async {
+            while let Some(ended) = self.asking.join_next().await {
+                if let Err(error) = ended {
+                    tracing::error!(%error, "the scheduler ended badly");
+                }
             }
+        };
+        if tokio::time::timeout(grace, ended).await.is_err() {
+            tracing::warn!("a job did not stop in time and is left");
+            self.asking.abort_all();
         }
     }
 }
 
 /// A cron job that asks, and nothing else: what is asked for too often is dropped.
-async fn ticker(ticks: &str, poke: mpsc::Sender<()>) -> Result<JobScheduler, JobSchedulerError> {
+async fn ticker(ticks: &str, poke: watch::Sender<()>) -> Result<JobScheduler, JobSchedulerError> {
     let scheduler = JobScheduler::new().await?;
     let tick = Tick::new_async(ticks, move |_, _| {
         let poke = poke.clone();
         Box::pin(async move {
-            // Full: the question is about to be asked. Closed: the program ends.
-            let _ = poke.try_send(());
+            // Nobody hears it any more: the program ends.
+            let _ = poke.send(());
         })
     })?;
     scheduler.add(tick).await?;
@@ -127,49 +137,55 @@ async fn ticker(ticks: &str, poke: mpsc::Sender<()>) -> Result<JobScheduler, Job
     Ok(scheduler)
 }
 
-async fn ask(site: Site, options: SchedulerOptions, mut poked: mpsc::Receiver<()>, cancel: Cancel) {
-    while !cancel.is_told() {
-        for job in Job::ALL {
-            let asked = consider(site.clone(), options.clone(), job, cancel.clone());
-            // Asked again in a minute, so nothing is lost.
-            match apart(asked).await {
-                Some(Ok(())) => {}
-                Some(Err(error)) => {
-                    tracing::warn!(job = job.name(), %error, "the job could not be run");
-                }
-                None => tracing::error!(job = job.name(), "asking for the job panicked"),
-            }
-        }
-        tokio::select! {
-            // A ticker that is gone must not turn this into a storm.
-            Some(()) = poked.recv() => {}
-            () = tokio::time::sleep(options.poke) => {}
-            () = cancel.told() => return,
-        }
-    }
+/// Who asks for one job.
+#[derive(Clone)]
+struct Asker {
+    site: Site,
+    job: Job,
+    schedule: Schedule,
+    jitter: Duration,
 }
 
-/// Runs a job if it is due.
-async fn consider(
-    site: Site,
-    options: SchedulerOptions,
-    job: Job,
-    cancel: Cancel,
-) -> Result<(), Error> {
-    let Some(schedule) = options.schedule(job) else { return Ok(()) };
-    if cancel.is_told() || !is_due(&site, job, schedule).await? {
-        return Ok(());
-    }
-    if !options.jitter.is_zero() {
-        tokio::select! {
-            () = tokio::time::sleep(chance(&site, options.jitter)) => {}
-            () = cancel.told() => return Ok(()),
+impl Asker {
+    /// Asks when poked, and at least every so often.
+    async fn ask(self, at_least: Duration, mut poked: watch::Receiver<()>, cancel: Cancel) {
+        let mut is_ticking = true;
+        while !cancel.is_told() {
+            let (asker, told) = (self.clone(), cancel.clone());
+            // Asked again in a minute, so nothing is lost.
+            match apart(async move { asker.consider(told).await }).await {
+                Some(Ok(())) => {}
+                Some(Err(error)) => {
+                    tracing::warn!(job = self.job.name(), %error, "the job could not be run");
+                }
+                None => tracing::error!(job = self.job.name(), "asking for the job panicked"),
+            }
+            tokio::select! {
+                // A ticker that is gone must not turn this into a storm.
+                poked = poked.changed(), if is_ticking => is_ticking = poked.is_ok(),
+                () = tokio::time::sleep(at_least) => {}
+                () = cancel.told() => return,
+            }
         }
     }
-    if run_if_due(&site, job, schedule, &cancel).await? == Asked::Busy {
-        tracing::debug!(job = job.name(), "another process is at it");
+
+    /// Runs the job if it is due.
+    async fn consider(&self, cancel: Cancel) -> Result<(), Error> {
+        let (site, job) = (&self.site, self.job);
+        if cancel.is_told() || !is_due(site, job, self.schedule).await? {
+            return Ok(());
+        }
+        if !self.jitter.is_zero() {
+            tokio::select! {
+                () = tokio::time::sleep(chance(site, self.jitter)) => {}
+                () = cancel.told() => return Ok(()),
+            }
+        }
+        if run_if_due(site, job, self.schedule, &cancel).await? == Asked::Busy {
+            tracing::debug!(job = job.name(), "another process is at it");
+        }
+        Ok(())
     }
-    Ok(())
 }
 
 /// A time from nothing to `most`, by chance.

@@ -15,8 +15,12 @@ pub(super) async fn run(site: &Site, progress: &Progress) -> Result<(), Halt> {
     let (mut faults, mut most) = (Vec::new(), 0);
     for address in &site.rules.replicas {
         progress.go_on().await?;
+        let tried = async {
+            backups::first_copy(site, address).await;
+            backups::verify(site, address).await
+        };
         let tried = tokio::select! {
-            tried = backups::verify(site, address) => tried,
+            tried = tried => tried,
             () = progress.told() => return Err(Halt::Stopped),
         };
         match tried {

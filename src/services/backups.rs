@@ -5,6 +5,7 @@ use std::fs::{self, DirBuilder};
 use std::io;
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 
@@ -21,6 +22,9 @@ use crate::store::events;
 
 /// A replica that has not got everything for longer than this needs somebody.
 const PATIENCE: SignedDuration = SignedDuration::from_secs(60);
+
+/// How often to look whether something has come.
+const LOOK: Duration = Duration::from_millis(200);
 
 /// The figures of each replica.
 pub(super) fn families(replicas: &[ReplicaStatus], now: Timestamp) -> Vec<Family> {
@@ -157,6 +161,21 @@ pub enum VerifyFault {
 impl From<StoreError> for VerifyFault {
     fn from(error: StoreError) -> Self {
         Self::Database(error.into())
+    }
+}
+
+/// Waits while the first copy of the database is on its way to a replica: there is nothing to try
+/// yet. One that cannot be reached is not waited for.
+pub async fn first_copy(site: &Site, address: &str) {
+    let is_coming = |replica: &ReplicaStatus| {
+        replica.address == without_query(address)
+            && replica.txid == 0
+            && replica.fault.is_none()
+            && !replica.is_given_up
+    };
+    let Some(replicas) = &site.replicas else { return };
+    while replicas.statuses().iter().any(is_coming) {
+        tokio::time::sleep(LOOK).await;
     }
 }
 
