@@ -17,7 +17,7 @@ use crate::domain::token::Token;
 use crate::store::{channels, events, messages, rsvps};
 
 /// Events of one transaction.
-const BATCH: usize = 1000;
+const BATCH: usize = 5000;
 /// Links that are told.
 const LINKS: usize = 5;
 const ZONES: [&str; 5] =
