@@ -3,7 +3,7 @@
 
 mod writer;
 
-use std::io::{self, Read};
+use std::io::{self, Cursor, Read};
 
 use crc::{CRC_64_GO_ISO, Crc, Digest, Table};
 use jiff::Timestamp;
@@ -153,6 +153,8 @@ pub struct LtxReader<R> {
     offset: u64,
     index: Vec<Entry>,
     payload: Vec<u8>,
+    /// One for all pages: it has buffers.
+    unpacker: FrameDecoder<Cursor<Vec<u8>>>,
 }
 
 impl<R: Read> LtxReader<R> {
@@ -164,7 +166,8 @@ impl<R: Read> LtxReader<R> {
         let mut checksum = CRC.digest();
         checksum.update(&bytes);
         let (index, payload, offset) = (Vec::new(), Vec::new(), HEADER_BYTES as u64);
-        Ok(Self { source, header, checksum, offset, index, payload })
+        let unpacker = FrameDecoder::new(Cursor::default());
+        Ok(Self { source, header, checksum, offset, index, payload, unpacker })
     }
 
     /// What the file says about itself.
@@ -244,8 +247,9 @@ impl<R: Read> LtxReader<R> {
             self.extend_payload(size + 4 * has(4))?;
         }
         self.extend_payload(4)?;
-        let mut frame = FrameDecoder::new(self.payload.as_slice());
-        let unpacked = frame.read_exact(page).and_then(|()| frame.read(&mut [0]));
+        *self.unpacker.get_mut() = Cursor::new(std::mem::take(&mut self.payload));
+        let unpacked = self.unpacker.read_exact(page).and_then(|()| self.unpacker.read(&mut [0]));
+        self.payload = std::mem::take(self.unpacker.get_mut()).into_inner();
         if !matches!(unpacked, Ok(0)) {
             return Err(Damaged("a page cannot be unpacked"));
         }

@@ -95,8 +95,7 @@ pub async fn restore(
     let Some(last) = before else {
         return Err(RestoreError::Unsound("the plan is empty".to_owned()));
     };
-    draft.file.sync_all().map_err(|error| draft.fault(error))?;
-    check(&draft.path)?;
+    draft.settle().await?;
     let kept = draft.move_into_place(to)?;
     let bytes = u64::from(last.page_size) * u64::from(last.commit);
     Ok(Restored { txid: Some(last.txid), at: last.at, bytes, kept })
@@ -134,8 +133,7 @@ pub async fn restore_legacy(
         absorb_log(&draft.path)?;
     }
     tell(chain.logs.len());
-    draft.file.sync_all().map_err(|error| draft.fault(error))?;
-    check(&draft.path)?;
+    draft.settle().await?;
     let bytes = draft.file.metadata().map_err(|error| draft.fault(error))?.len();
     let kept = draft.move_into_place(to)?;
     Ok(Restored { txid: None, at: chain.at, bytes, kept })
@@ -208,14 +206,40 @@ fn apply(
     if before.is_some_and(|before| before.page_size != header.page_size) {
         return Err(LtxError::Damaged("its pages have another size than those before"));
     }
-    let size = u64::from(header.page_size);
-    let mut page = vec![0; header.page_size as usize];
+    let size = header.page_size as usize;
+    // Pages that follow each other are written at once.
+    let mut run = Run { first: 1, pages: Vec::with_capacity(BUFFER + size), size };
+    let mut page = vec![0; size];
     while let Some(number) = reader.next_page(&mut page)? {
-        output.write_all_at(&page, u64::from(number - 1) * size)?;
+        if run.pages.len() >= BUFFER || u64::from(number) != run.next() {
+            run.write(output)?;
+            run.first = number;
+        }
+        run.pages.extend_from_slice(&page);
     }
-    output.set_len(u64::from(header.commit) * size)?;
+    run.write(output)?;
+    output.set_len(u64::from(header.commit) * u64::from(header.page_size))?;
     let Header { page_size, commit, at, max: txid, .. } = header;
     Ok(Applied { txid, at, page_size, commit })
+}
+
+/// Pages that follow each other.
+struct Run {
+    first: u32,
+    pages: Vec<u8>,
+    size: usize,
+}
+
+impl Run {
+    fn next(&self) -> u64 {
+        u64::from(self.first) + (self.pages.len() / self.size) as u64
+    }
+
+    fn write(&mut self, output: &fs::File) -> io::Result<()> {
+        output.write_all_at(&self.pages, u64::from(self.first - 1) * self.size as u64)?;
+        self.pages.clear();
+        Ok(())
+    }
 }
 
 /// A database that is not there yet; removed unless it was moved into its place.
@@ -238,6 +262,18 @@ impl Draft {
 
     fn fault(&self, source: io::Error) -> RestoreError {
         RestoreError::Write { path: self.path.clone(), source }
+    }
+
+    /// Brings it to the disk, and has SQLite look at every page meanwhile.
+    async fn settle(&self) -> Result<(), RestoreError> {
+        let file = self.file.try_clone().map_err(|error| self.fault(error))?;
+        let synced = tokio::task::spawn_blocking(move || file.sync_all());
+        let path = self.path.clone();
+        let checked = tokio::task::spawn_blocking(move || check(&path));
+        let (synced, checked) = tokio::join!(synced, checked);
+        let synced = synced.unwrap_or_else(|error| Err(io::Error::other(error)));
+        synced.map_err(|error| self.fault(error))?;
+        checked.unwrap_or_else(|error| Err(RestoreError::Unsound(error.to_string())))
     }
 
     /// Puts it at `to`; gives back where the one lies that was there.

@@ -37,6 +37,16 @@ pub enum SourceError {
     /// Its log, or a file beside it, cannot be read or written.
     #[error("the database's log cannot be followed: {0}")]
     Io(#[from] io::Error),
+    /// The whole of it is to be sent, and there is no room for that.
+    #[error(
+        "{free} MB of disk are free, and to send the whole database takes {needed} MB for a while"
+    )]
+    Room {
+        /// What is free.
+        free: u64,
+        /// What it takes.
+        needed: u64,
+    },
     /// Another file lies at its path.
     #[error("the database file was replaced while the program runs: start the program anew")]
     Replaced,

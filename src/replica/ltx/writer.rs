@@ -14,15 +14,20 @@ pub struct LtxWriter<W> {
     checksum: Digest<'static, u64, Table<16>>,
     offset: u64,
     index: Vec<Entry>,
-    frame: Vec<u8>,
+    /// One for all pages: it has buffers and a table.
+    packer: FrameEncoder<Vec<u8>>,
 }
 
 impl<W: Write> LtxWriter<W> {
     /// Writes the header.
     pub fn begin(sink: W, header: Header) -> io::Result<Self> {
-        let checksum = CRC.digest();
-        let (index, frame) = (Vec::new(), Vec::new());
-        let mut writer = Self { sink, header, checksum, offset: 0, index, frame };
+        let info = FrameInfo::new()
+            .block_mode(BlockMode::Independent)
+            .block_size(BlockSize::Max64KB)
+            .content_checksum(true);
+        let packer = FrameEncoder::with_frame_info(info, Vec::new());
+        let (checksum, index) = (CRC.digest(), Vec::new());
+        let mut writer = Self { sink, header, checksum, offset: 0, index, packer };
         let bytes = header.to_bytes();
         writer.put(&bytes)?;
         writer.checksum.update(&bytes);
@@ -36,21 +41,17 @@ impl<W: Write> LtxWriter<W> {
         debug_assert!(last < number && number <= self.header.commit, "{number} after {last}");
         let mut head = [0; 6];
         head[..4].copy_from_slice(&number.to_be_bytes());
-        let info = FrameInfo::new()
-            .block_mode(BlockMode::Independent)
-            .block_size(BlockSize::Max64KB)
-            .content_checksum(true);
-        let mut frame = FrameEncoder::with_frame_info(info, std::mem::take(&mut self.frame));
-        frame.write_all(page)?;
-        let frame = frame.finish()?;
+        self.packer.get_mut().clear();
+        self.packer.write_all(page)?;
+        self.packer.try_finish()?;
         let start = self.offset;
         self.put(&head)?;
-        self.put(&frame)?;
+        let frame = self.packer.get_ref();
+        self.sink.write_all(frame)?;
+        self.offset += frame.len() as u64;
         self.checksum.update(&head);
         self.checksum.update(page);
         self.index.push(Entry { page: number, offset: start, length: self.offset - start });
-        self.frame = frame;
-        self.frame.clear();
         Ok(())
     }
 

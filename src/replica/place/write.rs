@@ -176,13 +176,14 @@ impl Replica {
         let key: Key = self.root.clone().join(format!("openrsvp-probe-{name}"));
         let create = || PutOptions::from(PutMode::Create);
         let put = || self.store.put_opts(&key, PutPayload::from_static(b"probe"), create());
-        let first = put().await;
-        let second = if first.is_ok() { Some(put().await) } else { None };
+        let is_first = is_new(put().await);
+        // One that is refused at once was put by a try whose answer was lost: that tells as well.
+        let is_second = if let Ok(true) = is_first { is_new(put().await) } else { Ok(false) };
         // It says nothing to whoever reads the replica, should it stay.
         let removed = self.store.delete(&key).await;
-        first?;
+        is_first?;
         removed?;
-        Ok(matches!(second, Some(Err(Error::AlreadyExists { .. } | Error::Precondition { .. }))))
+        Ok(matches!(is_second, Ok(false)))
     }
 
     fn unread(&self, error: io::Error) -> PlaceError {

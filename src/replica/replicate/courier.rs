@@ -93,15 +93,14 @@ impl Courier {
         });
     }
 
-    /// Says so once, not with each try.
+    /// Says so once, not with each try, whose words may differ: how long it took, say.
     async fn failed(&mut self, error: &ReplicateError) {
-        let text = error.to_string();
         self.replicas.tell(self.number, |status| {
             status.failures += 1;
-            if status.fault.as_ref() != Some(&text) {
-                tracing::warn!(replica = status.address, error = text, "the replica is behind");
+            if status.fault.is_none() {
+                tracing::warn!(replica = status.address, %error, "the replica is behind");
             }
-            status.fault = Some(text);
+            status.fault = Some(error.to_string());
         });
         let is_gone =
             |error: &object_store::Error| matches!(error, object_store::Error::NotFound { .. });
