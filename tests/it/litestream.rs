@@ -81,8 +81,12 @@ async fn the_real_litestream_restores_what_a_killed_server_left() {
     fs::create_dir(&data).expect("made");
     let near = format!("file://{}", replica.display());
     let replicas = format!("{near},{}", bucket.address("sites/a", dir.path()));
-    let variables =
-        [("OPENRSVP_BACKUP__REPLICAS", replicas.as_str()), ("OPENRSVP_BACKUP__LEVELS", "1s,3s")];
+    let variables = [
+        ("OPENRSVP_BACKUP__REPLICAS", replicas.as_str()),
+        ("OPENRSVP_BACKUP__LEVELS", "1s,3s"),
+        // A vacuum has the log begin anew: killed then, a replica may need the whole database.
+        ("OPENRSVP_SCHEDULER__ENABLED", "false"),
+    ];
     bucket.weather.trouble.store(7, Ordering::Relaxed);
     let (mut event, mut acknowledged) = (None, Vec::new());
     for round in 0..6 {
@@ -128,7 +132,7 @@ async fn the_real_litestream_restores_what_a_killed_server_left() {
             let found = both(dir.path(), bucket, address, ["txid", txid]).len();
             assert!(found <= before, "{txid}: {found} after {before}");
             before = found;
-            if bucket.is_none() && *at != points[points.len() - 1].1 {
+            if *at != points[points.len() - 1].1 {
                 both(dir.path(), bucket, address, ["timestamp", at]);
             }
         }

@@ -201,7 +201,7 @@ impl TestApp {
 
 /// What tests are told from outside.
 #[expect(clippy::disallowed_methods, reason = "tests are told what they may use")]
-fn variable(name: &str) -> Option<String> {
+pub fn variable(name: &str) -> Option<String> {
     std::env::var(name).ok()
 }
 
