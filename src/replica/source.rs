@@ -26,7 +26,12 @@ pub use batch::Batch;
 pub use copy::{COPY, Frozen, copy};
 
 /// Of a replica that has more batches waiting than this, the log is kept.
-const WAITING_MAX: usize = 4;
+const WAITING_MAX: usize = 8;
+/// Before writers are kept waiting for the log to begin anew, so often is what is in it taken over
+/// and moved, ...
+const PASSES: usize = 4;
+/// ... or until less than this is left.
+const REST_BYTES: u64 = 256 << 10;
 
 /// Why a database cannot be followed.
 #[derive(Debug, thiserror::Error)]
@@ -280,11 +285,18 @@ impl Source {
                 *feed = None;
             }
         }
-        // The most of it beside writers.
-        for replica in 0..self.feeds.len() {
-            self.cut(replica, now)?;
+        // Beside writers, and then what they wrote meanwhile, which is less each time: it is what
+        // they wait for in the end.
+        for _ in 0..PASSES {
+            for replica in 0..self.feeds.len() {
+                self.cut(replica, now)?;
+            }
+            self.move_most()?;
+            self.advance()?;
+            if self.log_bytes().unmarked < REST_BYTES {
+                break;
+            }
         }
-        self.move_most()?;
         self.locked(|source| {
             source.advance()?;
             for replica in 0..source.feeds.len() {

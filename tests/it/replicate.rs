@@ -171,7 +171,7 @@ async fn random_changes_are_restored_at_every_point() {
     for start in 0..3 {
         let (replicas, replicator) = follow(&database, &[&replica]);
         let connection = writer(&database);
-        for round in 0..10 {
+        for round in 0..16 {
             for _ in 0..dice.below(90) + 1 {
                 change(&connection, &dice);
                 if dice.below(20) == 0 {

@@ -13,8 +13,8 @@ use crate::replica::plan::{File, SNAPSHOTS};
 
 /// How long files of level 0 are kept after they were merged: whoever restores just then reads on.
 const LEVEL_0_KEPT: SignedDuration = SignedDuration::from_mins(5);
-/// Most files of one merge.
-const MERGED_AT_ONCE: usize = 256;
+/// Most files of one merge: each takes some 200 kB of memory meanwhile.
+const MERGED_AT_ONCE: usize = 64;
 
 impl Courier {
     /// Does what is due.
