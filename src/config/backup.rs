@@ -16,7 +16,7 @@ pub struct Backup {
     pub retention_hours: u32,
     /// Intervals at which files are merged, the shortest first: `30s`, `5m`, `1h`.
     pub levels: Vec<String>,
-    /// Most bytes a second to each replica; 0 for as fast as can be.
+    /// Most bytes a second to each bucket; 0 for as fast as can be.
     pub max_bytes_per_second: u64,
     /// The most that the log grows to for the sake of a replica that is away.
     pub log_limit_bytes: u64,

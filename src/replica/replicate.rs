@@ -45,7 +45,7 @@ pub struct ReplicateOptions {
     pub retention: SignedDuration,
     /// At which intervals files of a level are merged into one of the next.
     pub levels: Vec<SignedDuration>,
-    /// Most bytes a second to each replica; as fast as can be where not set.
+    /// Most bytes a second to each bucket; as fast as can be where not set.
     pub bytes_per_second: Option<u64>,
     /// The most that the log grows to for the sake of a replica that is away, in bytes.
     pub log_limit: u64,
