@@ -58,7 +58,7 @@ impl Replica {
         writer: &Writer,
     ) -> Result<(), PlaceError> {
         let is_new = if !self.is_bucket {
-            self.put_in_directory(file, body).await?
+            self.put_in_directory(file, body, writer).await?
         } else if file.size <= PART_BYTES {
             self.put_at_once(file, body, writer).await?
         } else {
@@ -70,12 +70,20 @@ impl Replica {
         Err(PlaceError::Taken(file.name()))
     }
 
-    async fn put_in_directory(&self, file: &File, body: &fs::File) -> Result<bool, PlaceError> {
-        let to = self.dir.join("ltx").join(file.level.to_string()).join(file.name());
+    async fn put_in_directory(
+        &self,
+        file: &File,
+        body: &fs::File,
+        writer: &Writer,
+    ) -> Result<bool, PlaceError> {
+        let dir = self.dir.join("ltx").join(file.level.to_string());
+        let to = dir.join(file.name());
+        // One for each program, lest one writes into what another has just linked.
+        let draft = dir.join(format!("openrsvp-{}.tmp", writer.name));
         let written = |error| PlaceError::Write(to.clone(), error);
         let body = body.try_clone().map_err(written)?;
         let (path, at) = (to.clone(), SystemTime::from(file.at));
-        let linked = tokio::task::spawn_blocking(move || link(&path, body, at)).await;
+        let linked = tokio::task::spawn_blocking(move || link(&path, &draft, body, at)).await;
         linked.unwrap_or_else(|error| Err(io::Error::other(error))).map_err(written)
     }
 
@@ -176,14 +184,14 @@ impl Replica {
         let key: Key = self.root.clone().join(format!("openrsvp-probe-{name}"));
         let create = || PutOptions::from(PutMode::Create);
         let put = || self.store.put_opts(&key, PutPayload::from_static(b"probe"), create());
-        let is_first = is_new(put().await);
+        let first = is_new(put().await);
         // One that is refused at once was put by a try whose answer was lost: that tells as well.
-        let is_second = if let Ok(true) = is_first { is_new(put().await) } else { Ok(false) };
+        let second = if let Ok(true) = first { is_new(put().await) } else { Ok(false) };
         // It says nothing to whoever reads the replica, should it stay.
         let removed = self.store.delete(&key).await;
-        is_first?;
+        first?;
         removed?;
-        Ok(matches!(is_second, Ok(false)))
+        Ok(matches!(second, Ok(false)))
     }
 
     fn unread(&self, error: io::Error) -> PlaceError {
@@ -191,28 +199,30 @@ impl Replica {
     }
 }
 
-/// Makes a file under a name that is free; `false` when it is not.
-fn link(path: &Path, mut body: fs::File, at: SystemTime) -> io::Result<bool> {
+/// Makes a file under a name that is free, by way of `draft`; `false` when it is not.
+fn link(path: &Path, draft: &Path, mut body: fs::File, at: SystemTime) -> io::Result<bool> {
     let dir = path.parent().unwrap_or(Path::new("."));
     // What a replica holds is not for everybody.
     fs::DirBuilder::new().recursive(true).mode(0o700).create(dir)?;
-    let mut draft = path.as_os_str().to_owned();
-    draft.push(".tmp");
-    let draft = PathBuf::from(draft);
-    let mut options = fs::File::options();
-    let mut file = options.write(true).create(true).truncate(true).mode(0o600).open(&draft)?;
+    // What a program left that was killed may be a file of the replica by another name: it is not
+    // to be written into.
+    match fs::remove_file(draft) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
+    let mut file = fs::File::options().write(true).create_new(true).mode(0o600).open(draft)?;
     body.rewind()?;
     io::copy(&mut body, &mut file)?;
     file.set_modified(at)?;
     file.sync_all()?;
-    let linked = match fs::hard_link(&draft, path) {
+    let linked = match fs::hard_link(draft, path) {
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(false),
         // Some disks and shares have no links: there a second program may come in between.
-        Err(_) if !path.exists() => fs::rename(&draft, path).map(|()| true),
+        Err(_) if !path.exists() => fs::rename(draft, path).map(|()| true),
         linked => linked.map(|()| true),
     };
     // Renamed already.
-    let _ = fs::remove_file(&draft);
+    let _ = fs::remove_file(draft);
     if !linked? {
         return Ok(false);
     }
