@@ -10,7 +10,7 @@ use crate::domain::clock::{Clock, Entropy};
 use crate::replica::place::{PlaceError, Replica, without_query};
 use crate::replica::plan::{PlanError, Target};
 use crate::replica::replicate::{Replicas, ReplicateOptions};
-use crate::replica::restore::RestoreError;
+use crate::replica::restore::{self, RestoreError};
 use crate::replica::source::SourceError;
 use crate::replica::way::{self, Way, WayError};
 
@@ -85,7 +85,7 @@ async fn restore_missing(options: &BackupOptions) -> Result<(), BackupError> {
         return Ok(());
     };
     tracing::info!(replica = address, "the database is not there: restoring it");
-    match way.restore(&replica, to, false, |_| {}).await {
+    match restore::restore(&replica, &way, to, false, |_| {}).await {
         Ok(restored) => {
             let (txid, at, bytes) = (restored.txid, restored.at, restored.bytes);
             tracing::info!(?txid, %at, bytes, "the database is restored");

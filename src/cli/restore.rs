@@ -14,7 +14,7 @@ use crate::config::Loaded;
 use crate::replica::legacy;
 use crate::replica::place::{Replica, without_query};
 use crate::replica::plan::{self, Target};
-use crate::replica::restore::Restored;
+use crate::replica::restore::{self, Restored};
 use crate::replica::way::{self, Verified, Way};
 
 /// What to restore, and where to.
@@ -106,7 +106,7 @@ pub(super) async fn run(loaded: &Loaded, args: &Args) -> Result<()> {
     }
     let bar = ProgressBar::new(way.steps() as u64).with_message("files");
     let tell = |done: usize| bar.set_position(done as u64);
-    let restored = way.restore(&replica, &to, args.force, tell).await;
+    let restored = restore::restore(&replica, &way, &to, args.force, tell).await;
     bar.finish_and_clear();
     let restored = restored?;
     if args.json {

@@ -9,6 +9,7 @@ pub mod place;
 pub mod plan;
 pub mod replicate;
 pub mod restore;
+pub mod room;
 pub mod save;
 pub mod source;
 pub mod state;

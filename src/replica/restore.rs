@@ -15,6 +15,7 @@ use super::legacy::{Chain, Piece};
 use super::ltx::{Header, LtxError, LtxReader};
 use super::place::{PlaceError, Replica};
 use super::plan::File;
+use super::way::Way;
 
 /// Bytes that are read at once.
 const BUFFER: usize = 1 << 20;
@@ -65,78 +66,31 @@ pub struct Restored {
     pub kept: Option<PathBuf>,
 }
 
-/// Makes the database at `to` out of the files of a plan: beside it first, and in its place only
-/// when it is whole. `replaces` one that is there, which is kept under another name. `tell` hears
-/// how many files are done.
+/// Makes the database at `to`: beside it first, and in its place only when it is whole. `replaces`
+/// one that is there, which is kept under another name. `tell` hears how many steps of the way are
+/// done.
 ///
 /// # Errors
 ///
-/// When the files are broken, or cannot be read or written.
+/// When the replica's files are broken, or files cannot be read or written.
 pub async fn restore(
     replica: &Replica,
-    plan: &[File],
+    way: &Way,
     to: &Path,
     replaces: bool,
     tell: impl Fn(usize),
 ) -> Result<Restored, RestoreError> {
     require_free(to, replaces)?;
     let draft = Draft::beside(to)?;
-    let mut before: Option<Applied> = None;
-    for (done, file) in plan.iter().enumerate() {
-        tell(done);
-        let source = replica.open(file, &draft.spool).await?;
-        let (output, wanted) = (draft.file.try_clone().map_err(|e| draft.fault(e))?, *file);
-        let applied = tokio::task::spawn_blocking(move || apply(&source, &output, &wanted, before));
-        let applied = applied.await.unwrap_or(Err(LtxError::Damaged("it cannot be read at all")));
-        let named = |source| RestoreError::File { name: file.name(), source };
-        before = Some(applied.map_err(named)?);
-    }
-    tell(plan.len());
-    let Some(last) = before else {
-        return Err(RestoreError::Unsound("the plan is empty".to_owned()));
+    let at = match way {
+        Way::Files(files) => draft.apply_files(replica, files, &tell).await?,
+        Way::Legacy(chain) => draft.apply_chain(replica, chain, &tell).await?,
     };
-    draft.settle().await?;
-    let kept = draft.move_into_place(to)?;
-    let bytes = u64::from(last.page_size) * u64::from(last.commit);
-    Ok(Restored { txid: Some(last.txid), at: last.at, bytes, kept })
-}
-
-/// The same out of what Litestream 0.3 wrote. `tell` hears how many logs are done.
-///
-/// # Errors
-///
-/// When the files are broken, or cannot be read or written.
-pub async fn restore_legacy(
-    replica: &Replica,
-    chain: &Chain,
-    to: &Path,
-    replaces: bool,
-    tell: impl Fn(usize),
-) -> Result<Restored, RestoreError> {
-    require_free(to, replaces)?;
-    let draft = Draft::beside(to)?;
-    let copy = replica.open_legacy(&chain.copy, &draft.spool).await?;
-    unpack(&copy, &draft.file).map_err(|error| piece_fault(&chain.copy, error))?;
-    for (done, pieces) in chain.logs.iter().enumerate() {
-        tell(done);
-        let path = with_suffix(&draft.path, "-wal");
-        let log = private(&path).map_err(|error| draft.fault(error))?;
-        let mut end = 0;
-        for piece in pieces {
-            let packed = replica.open_legacy(piece, &draft.spool).await?;
-            if piece.offset != end {
-                let missing = LtxError::Damaged("what comes before it in its log is missing");
-                return Err(RestoreError::File { name: piece.path.clone(), source: missing });
-            }
-            end += unpack(&packed, &log).map_err(|error| piece_fault(piece, error))?;
-        }
-        absorb_log(&draft.path)?;
-    }
-    tell(chain.logs.len());
+    tell(way.steps());
     draft.settle().await?;
     let bytes = draft.file.metadata().map_err(|error| draft.fault(error))?.len();
     let kept = draft.move_into_place(to)?;
-    Ok(Restored { txid: None, at: chain.at, bytes, kept })
+    Ok(Restored { txid: way.txid(), at, bytes, kept })
 }
 
 /// Refuses a path at which a database lies that is not to be replaced, or that is used.
@@ -182,22 +136,13 @@ fn absorb_log(path: &Path) -> Result<(), RestoreError> {
     connection.close().map_err(|(_, error)| unsound(error))
 }
 
-/// How far the database is.
-#[derive(Debug, Clone, Copy)]
-struct Applied {
-    txid: u64,
-    at: Timestamp,
-    page_size: u32,
-    commit: u32,
-}
-
-/// Writes the pages of one file over what is there.
+/// Writes the pages of one file over what is there, after the file with the header `before`.
 fn apply(
     source: &fs::File,
     output: &fs::File,
     wanted: &File,
-    before: Option<Applied>,
-) -> Result<Applied, LtxError> {
+    before: Option<Header>,
+) -> Result<Header, LtxError> {
     let mut reader = LtxReader::open(BufReader::with_capacity(BUFFER, source))?;
     let header = reader.header();
     if (header.min, header.max) != (wanted.min, wanted.max) {
@@ -219,8 +164,7 @@ fn apply(
     }
     run.write(output)?;
     output.set_len(u64::from(header.commit) * u64::from(header.page_size))?;
-    let Header { page_size, commit, at, max: txid, .. } = header;
-    Ok(Applied { txid, at, page_size, commit })
+    Ok(header)
 }
 
 /// Pages that follow each other.
@@ -262,6 +206,57 @@ impl Draft {
 
     fn fault(&self, source: io::Error) -> RestoreError {
         RestoreError::Write { path: self.path.clone(), source }
+    }
+
+    /// Applies the files of a plan; gives back when the last was written.
+    async fn apply_files(
+        &self,
+        replica: &Replica,
+        files: &[File],
+        tell: impl Fn(usize),
+    ) -> Result<Timestamp, RestoreError> {
+        let mut before: Option<Header> = None;
+        for (done, file) in files.iter().enumerate() {
+            tell(done);
+            let source = replica.open(file, &self.spool).await?;
+            let output = self.file.try_clone().map_err(|error| self.fault(error))?;
+            let wanted = *file;
+            let applied =
+                tokio::task::spawn_blocking(move || apply(&source, &output, &wanted, before));
+            let applied = applied.await;
+            let applied = applied.unwrap_or(Err(LtxError::Damaged("it cannot be read at all")));
+            let named = |source| RestoreError::File { name: file.name(), source };
+            before = Some(applied.map_err(named)?);
+        }
+        let last = before.ok_or_else(|| RestoreError::Unsound("the plan is empty".to_owned()))?;
+        Ok(last.at)
+    }
+
+    /// The same with what Litestream 0.3 wrote.
+    async fn apply_chain(
+        &self,
+        replica: &Replica,
+        chain: &Chain,
+        tell: impl Fn(usize),
+    ) -> Result<Timestamp, RestoreError> {
+        let copy = replica.open_legacy(&chain.copy, &self.spool).await?;
+        unpack(&copy, &self.file).map_err(|error| piece_fault(&chain.copy, error))?;
+        for (done, pieces) in chain.logs.iter().enumerate() {
+            tell(done);
+            let path = with_suffix(&self.path, "-wal");
+            let log = private(&path).map_err(|error| self.fault(error))?;
+            let mut end = 0;
+            for piece in pieces {
+                let packed = replica.open_legacy(piece, &self.spool).await?;
+                if piece.offset != end {
+                    let missing = LtxError::Damaged("what comes before it in its log is missing");
+                    return Err(RestoreError::File { name: piece.path.clone(), source: missing });
+                }
+                end += unpack(&packed, &log).map_err(|error| piece_fault(piece, error))?;
+            }
+            absorb_log(&self.path)?;
+        }
+        Ok(chain.at)
     }
 
     /// Brings it to the disk, and has SQLite look at every page meanwhile.

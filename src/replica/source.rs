@@ -20,6 +20,7 @@ use rusqlite::Connection;
 use serde::{Deserialize, Serialize};
 
 use super::log::{Committed, Log, LogEnd};
+use super::room::NoRoom;
 use connection::{connect, hold, identity, move_log};
 
 pub use batch::Batch;
@@ -43,15 +44,8 @@ pub enum SourceError {
     #[error("the database's log cannot be followed: {0}")]
     Io(#[from] io::Error),
     /// The whole of it is to be sent, and there is no room for that.
-    #[error(
-        "{free} MB of disk are free, and to send the whole database takes {needed} MB for a while"
-    )]
-    Room {
-        /// What is free.
-        free: u64,
-        /// What it takes.
-        needed: u64,
-    },
+    #[error("the whole database cannot be sent: {0}")]
+    Room(#[from] NoRoom),
     /// Another file lies at its path.
     #[error("the database file was replaced while the program runs: start the program anew")]
     Replaced,

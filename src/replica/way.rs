@@ -128,26 +128,6 @@ impl Way {
             Self::Legacy(chain) => chain.logs.len(),
         }
     }
-
-    /// Makes the database: see [`restore::restore`].
-    ///
-    /// # Errors
-    ///
-    /// When the files are broken, or cannot be read or written.
-    pub async fn restore(
-        &self,
-        replica: &Replica,
-        to: &Path,
-        replaces: bool,
-        tell: impl Fn(usize),
-    ) -> Result<Restored, RestoreError> {
-        match self {
-            Self::Files(files) => restore::restore(replica, files, to, replaces, tell).await,
-            Self::Legacy(chain) => {
-                restore::restore_legacy(replica, chain, to, replaces, tell).await
-            }
-        }
-    }
 }
 
 /// Restores the newest state to a file in `dir`, has SQLite check it, and removes it.
@@ -160,7 +140,7 @@ pub async fn verify(replica: &Replica, dir: &Path) -> Result<Verified, WayError>
     let place = place.map_err(|source| RestoreError::Write { path: dir.to_owned(), source })?;
     let path = place.path().join("restored.db");
     let way = find(replica, Target::Latest).await?;
-    let restored = way.restore(replica, &path, false, |_| {}).await?;
+    let restored = restore::restore(replica, &way, &path, false, |_| {}).await?;
     let counted = tokio::task::spawn_blocking(move || {
         let counted = count(&path);
         // Its files go with it.

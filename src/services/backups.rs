@@ -9,13 +9,14 @@ use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::status::{self, Warning};
+use super::status::Warning;
 use super::{Error, Site};
 use crate::metrics::{Family, Kind, Row, whole};
 use crate::replica::place::{PlaceError, Replica, without_query};
 use crate::replica::plan::Target;
 use crate::replica::replicate::ReplicaStatus;
-use crate::replica::restore::RestoreError;
+use crate::replica::restore::{self, RestoreError};
+use crate::replica::room::{self, NoRoom};
 use crate::replica::way::{self, WayError};
 use crate::store::db::{Db, SqliteOptions, StoreError, StoreOptions};
 use crate::store::events;
@@ -134,13 +135,8 @@ pub enum VerifyFault {
     #[error("only a SQLite database has replicas")]
     NoFile,
     /// There is no room to try.
-    #[error("{free} MB of disk are free, and to try it takes {needed} MB")]
-    NoRoom {
-        /// What is left.
-        free: u64,
-        /// What may be needed.
-        needed: u64,
-    },
+    #[error("there is no room to try it: {0}")]
+    NoRoom(#[from] NoRoom),
     /// There is no place to try.
     #[error("there is no place to try it: {0}")]
     NoPlace(#[from] io::Error),
@@ -198,12 +194,13 @@ pub async fn verify(site: &Site, address: &str) -> Result<Verified, Unverified> 
 
 async fn try_once(site: &Site, address: &str) -> Result<Verified, VerifyFault> {
     let file = site.db.file().ok_or(VerifyFault::NoFile)?.to_owned();
-    require_room(&file, site.db.size().await?).await?;
     let scratch = Scratch::beside(&file)?;
+    // What is restored, and the file that it is restored from.
+    room::require(&scratch.0, site.db.size().await?.saturating_mul(2))?;
     let replica = Replica::at(address)?;
     let way = way::find(&replica, Target::Latest).await?;
     let to = scratch.0.join("restored.db");
-    let restored = way.restore(&replica, &to, false, |_| {}).await?;
+    let restored = restore::restore(&replica, &way, &to, false, |_| {}).await?;
     let db = Db::open(&StoreOptions::Sqlite(SqliteOptions::new(to))).await?;
     let counted = count(&db).await;
     db.close().await;
@@ -212,22 +209,6 @@ async fn try_once(site: &Site, address: &str) -> Result<Verified, VerifyFault> {
 
 async fn count(db: &Db) -> Result<i64, Error> {
     db.read(|tx| Box::pin(async move { Ok(events::count_all(tx).await?) })).await
-}
-
-/// A trial must not fill the disk: that would refuse every answer. At most two of the database are
-/// written, what is restored and the file that it is restored from.
-async fn require_room(file: &Path, size: u64) -> Result<(), VerifyFault> {
-    let path = file.to_owned();
-    let disk = tokio::task::spawn_blocking(move || status::disk_of(&path)).await;
-    let Some(disk) = disk.ok().flatten() else { return Ok(()) };
-    let needed = size.saturating_mul(2).saturating_add(status::FREE_BYTES_MIN);
-    if disk.free < needed {
-        return Err(VerifyFault::NoRoom {
-            free: disk.free / 1_000_000,
-            needed: needed / 1_000_000,
-        });
-    }
-    Ok(())
 }
 
 /// A directory for a trial, gone with it.

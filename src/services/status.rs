@@ -8,11 +8,12 @@ use sysinfo::{Disks, MemoryRefreshKind, Pid, ProcessRefreshKind, ProcessesToUpda
 use super::{Error, Site, access, backups, jobs};
 use crate::domain::job::{Job, Outcome, Run, Schedule};
 use crate::replica::replicate::{ReplicaStatus, Replicas};
+use crate::replica::room;
 use crate::store::db::{Db, Engine};
 use crate::store::{channels, events, rsvps};
 
 /// Below this much free space a full disk is near.
-pub const FREE_BYTES_MIN: u64 = 256 * 1024 * 1024;
+pub const FREE_BYTES_MIN: u64 = room::SPARE_BYTES;
 /// A job that is so many of its periods behind does not run any more.
 const PERIODS_LATE: i32 = 3;
 

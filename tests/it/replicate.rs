@@ -14,9 +14,12 @@ use openrsvp::replica::place::Replica;
 use openrsvp::replica::plan::{self, Target};
 use openrsvp::replica::replicate::{Replicas, ReplicateOptions, Replicator};
 use openrsvp::replica::restore;
+use openrsvp::replica::way::Way;
 use rusqlite::Connection;
 use rusqlite::config::DbConfig;
 use sha2::{Digest, Sha256};
+use tokio::runtime::Runtime;
+use tokio::task;
 
 use crate::support::litestream;
 
@@ -158,7 +161,8 @@ async fn restored(replica: &Path, target: Target, to: &Path) -> Result<String, S
     let files = opened.list().await.expect("listed");
     let plan = plan::plan(&files, target).map_err(|error| error.to_string())?;
     let _ = fs::remove_file(to);
-    restore::restore(&opened, &plan, to, false, |_| {}).await.map_err(|error| error.to_string())?;
+    let way = Way::Files(plan);
+    restore::restore(&opened, &way, to, false, |_| {}).await.map_err(|error| error.to_string())?;
     Ok(content(&Connection::open(to).expect("opened")))
 }
 
@@ -258,7 +262,11 @@ async fn whoever_is_stopped_anywhere_leaves_a_committed_state_and_goes_on() {
         (Dice::new(11), BTreeMap::new(), 0, 0, 0);
     let connection = writer(&database);
     for _ in 0..40 {
-        let (replicas, replicator) = follow(&database, &[&replica]);
+        let process = Runtime::new().expect("a runtime");
+        let (replicas, replicator) = {
+            let _within = process.enter();
+            follow(&database, &[&replica])
+        };
         for _ in 0..dice.below(25) + 1 {
             number += 1;
             counted(&connection, &dice, number);
@@ -274,8 +282,10 @@ async fn whoever_is_stopped_anywhere_leaves_a_committed_state_and_goes_on() {
             current(&replicas).await;
         }
         wholes += replicas.statuses()[0].whole_copies;
-        // Like a process that is killed: whatever was under way ends where it is.
+        // Like a process that is killed: whatever was under way ends where it is. What a thread is
+        // at it ends first, lest it goes on beside the next one.
         drop((replicator, replicas));
+        task::block_in_place(|| process.shutdown_timeout(Duration::from_secs(30)));
         if replica.join("ltx/9/0000000000000001-0000000000000001.ltx").exists() {
             let found = restored(&replica, Target::Latest, &to).await.expect("restored");
             let at = number_in(&Connection::open(&to).expect("opened"));

@@ -12,13 +12,12 @@ use rusqlite::Connection;
 
 use super::{Batch, Position, SourceError};
 use crate::replica::ltx::{Header, LtxWriter};
+use crate::replica::room;
 
 /// How the names of copies begin.
 pub const COPY: &str = "copy-";
 /// Bytes of a copy that are read or written at once.
 const COPY_BYTES: usize = 1 << 20;
-/// What a copy leaves free on a disk: else nothing could be committed any more.
-const SPARE_BYTES: u64 = 256 << 20;
 
 /// A database as it was at one moment, for as long as this is kept.
 pub struct Frozen {
@@ -37,7 +36,7 @@ impl Frozen {
     ///
     /// When there is no room for the two, or one cannot be written.
     pub fn encode(self, dir: &Path) -> Result<Batch, SourceError> {
-        require_room(dir, 2 * u64::from(self.page_size) * u64::from(self.at.commit))?;
+        room::require(dir, 2 * u64::from(self.page_size) * u64::from(self.at.commit))?;
         let path = tempfile::Builder::new().prefix(COPY).tempfile_in(dir)?.into_temp_path();
         copy(&self.connection, &path)?;
         // From here on the log may begin anew.
@@ -83,16 +82,6 @@ pub fn copy(from: &Connection, to: &Path) -> Result<(), SourceError> {
     Ok(())
 }
 
-/// Refuses before anything is written what would fill the disk.
-fn require_room(dir: &Path, needed: u64) -> Result<(), SourceError> {
-    let disk = rustix::fs::statvfs(dir).map_err(io::Error::from)?;
-    let (free, needed) = (disk.f_bavail.saturating_mul(disk.f_frsize), needed + SPARE_BYTES);
-    if free < needed {
-        return Err(SourceError::Room { free: free / 1_000_000, needed: needed / 1_000_000 });
-    }
-    Ok(())
-}
-
 /// Makes the directory, or removes what a program left in it that was killed.
 pub(super) fn clear(dir: &Path) -> io::Result<()> {
     std::fs::DirBuilder::new().recursive(true).mode(0o700).create(dir)?;
@@ -103,17 +92,4 @@ pub(super) fn clear(dir: &Path) -> io::Result<()> {
         }
     }
     Ok(())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_copy_never_fills_the_disk() {
-        let dir = tempfile::tempdir().expect("a directory");
-        require_room(dir.path(), 1).expect("room for a byte");
-        let refused = require_room(dir.path(), 1 << 60).expect_err("no disk is as large");
-        assert!(refused.to_string().contains("MB of disk are free"), "{refused}");
-    }
 }
