@@ -28,16 +28,12 @@ fn list(replicas: &[&Path]) -> String {
     format!("[{}]", addresses.join(", "))
 }
 
-/// A server that keeps these replicas, and where it tells figures. It runs no jobs: what they
-/// write would be on its way to the replicas at any moment.
+/// A server that keeps these replicas, and where it tells figures.
 async fn server(dir: &Path, replicas: &str) -> (TestServer, SocketAddr) {
     let address = SocketAddr::from(([127, 0, 0, 1], free_port()));
     let listen = address.to_string();
-    let variables = [
-        ("OPENRSVP_BACKUP__REPLICAS", replicas),
-        ("OPENRSVP_METRICS__LISTEN", &*listen),
-        ("OPENRSVP_SCHEDULER__ENABLED", "false"),
-    ];
+    let variables =
+        [("OPENRSVP_BACKUP__REPLICAS", replicas), ("OPENRSVP_METRICS__LISTEN", &*listen)];
     (TestServer::single(dir, &variables).await, address)
 }
 

@@ -81,12 +81,8 @@ async fn the_real_litestream_restores_what_a_killed_server_left() {
     fs::create_dir(&data).expect("made");
     let near = format!("file://{}", replica.display());
     let replicas = format!("{near},{}", bucket.address("sites/a", dir.path()));
-    let variables = [
-        ("OPENRSVP_BACKUP__REPLICAS", replicas.as_str()),
-        ("OPENRSVP_BACKUP__LEVELS", "1s,3s"),
-        // A vacuum has the log begin anew: killed then, a replica may need the whole database.
-        ("OPENRSVP_SCHEDULER__ENABLED", "false"),
-    ];
+    let variables =
+        [("OPENRSVP_BACKUP__REPLICAS", replicas.as_str()), ("OPENRSVP_BACKUP__LEVELS", "1s,3s")];
     bucket.weather.trouble.store(7, Ordering::Relaxed);
     let (mut event, mut acknowledged) = (None, Vec::new());
     for round in 0..6 {
@@ -145,12 +141,8 @@ async fn an_idle_server_asks_nothing_of_a_bucket() {
     let data = dir.path().join("data");
     fs::create_dir(&data).expect("made");
     let replicas = bucket.address("sites/a", dir.path());
-    let variables = [
-        ("OPENRSVP_BACKUP__REPLICAS", replicas.as_str()),
-        ("OPENRSVP_BACKUP__LEVELS", "1s,2s"),
-        // A job records its run.
-        ("OPENRSVP_SCHEDULER__ENABLED", "false"),
-    ];
+    let variables =
+        [("OPENRSVP_BACKUP__REPLICAS", replicas.as_str()), ("OPENRSVP_BACKUP__LEVELS", "1s,2s")];
     let server = TestServer::single(&data, &variables).await;
     storm::event(&server.base, serde_json::json!({})).await;
     tokio::time::sleep(Duration::from_secs(5)).await;

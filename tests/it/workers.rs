@@ -108,7 +108,10 @@ async fn ten_copies_are_as_one(engine: Engine) {
     }
     assert!(one.command(&["job", "decay-cycle"]).status().expect("it runs").success());
 
-    let start = || many.command(&["job", "decay-cycle"]).spawn().expect("it starts");
+    let start = || {
+        let mut copy = many.command(&["job", "decay-cycle"]);
+        copy.stderr(Stdio::piped()).spawn().expect("it starts")
+    };
     let mut copies: Vec<Child> = (0..10).map(|_| start()).collect();
     let mut chance = Chance(7);
     for _ in 0..12 {
@@ -117,8 +120,9 @@ async fn ten_copies_are_as_one(engine: Engine) {
         cut(&mut copies[killed]);
         copies[killed] = start();
     }
-    for copy in &mut copies {
-        assert_eq!(copy.wait().expect("it ends").code(), Some(0), "done, or another is at it");
+    for copy in copies {
+        let ended = copy.wait_with_output().expect("it ends");
+        assert_eq!(ended.status.code(), Some(0), "done, or another is at it: {ended:?}");
     }
     assert!(many.command(&["job", "decay-cycle"]).status().expect("it runs").success());
     assert_eq!(number(&one.db, &EVENTS).await, 300);

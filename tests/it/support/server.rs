@@ -86,6 +86,8 @@ impl TestServer {
         command.env("OPENRSVP_INSTANCE__ADMIN_TOKEN", super::INSTANCE_TOKEN);
         // All clients of a test have one address.
         command.env("OPENRSVP_RATE_LIMIT__ENABLED", "false");
+        // Jobs begin some time after the start: whoever needs them asks for them.
+        command.env("OPENRSVP_SCHEDULER__ENABLED", "false");
         command.envs(variables.iter().copied());
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(log_file(data_dir));
         let child = command.spawn().expect("the program starts");
