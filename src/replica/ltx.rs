@@ -5,7 +5,7 @@ mod writer;
 
 use std::io::{self, Cursor, Read};
 
-use crc::{CRC_64_GO_ISO, Crc, Digest, Table};
+use crc_fast::{CrcAlgorithm, Digest};
 use jiff::Timestamp;
 use lz4_flex::block::decompress_into;
 use lz4_flex::frame::FrameDecoder;
@@ -21,7 +21,8 @@ const SIZED: u16 = 0x1;
 /// SQLite locks here and keeps no page.
 const LOCK_BYTE: u64 = 0x4000_0000;
 
-static CRC: Crc<u64, Table<16>> = Crc::<u64, Table<16>>::new(&CRC_64_GO_ISO);
+/// The checksum of a file.
+const CRC: CrcAlgorithm = CrcAlgorithm::Crc64GoIso;
 
 /// Why a file cannot be read.
 #[derive(Debug, thiserror::Error)]
@@ -149,7 +150,7 @@ fn index_bytes(index: &[Entry]) -> Vec<u8> {
 pub struct LtxReader<R> {
     source: R,
     header: Header,
-    checksum: Digest<'static, u64, Table<16>>,
+    checksum: Digest,
     offset: u64,
     index: Vec<Entry>,
     payload: Vec<u8>,
@@ -163,7 +164,7 @@ impl<R: Read> LtxReader<R> {
         let mut bytes = [0; HEADER_BYTES];
         read(&mut source, &mut bytes)?;
         let header = Header::read(&bytes)?;
-        let mut checksum = CRC.digest();
+        let mut checksum = Digest::new(CRC);
         checksum.update(&bytes);
         let (index, payload, offset) = (Vec::new(), Vec::new(), HEADER_BYTES as u64);
         let unpacker = FrameDecoder::new(Cursor::default());
@@ -173,6 +174,11 @@ impl<R: Read> LtxReader<R> {
     /// What the file says about itself.
     pub fn header(&self) -> Header {
         self.header
+    }
+
+    /// How many bytes of the file were read.
+    pub fn offset(&self) -> u64 {
+        self.offset
     }
 
     /// Reads the next page into `page`, which has the size of one, and gives back its number;
@@ -282,7 +288,7 @@ impl<R: Read> LtxReader<R> {
         let mut trailer = [0; 16];
         self.take(&mut trailer)?;
         self.checksum.update(&trailer[..8]);
-        let checksum = self.checksum.clone().finalize() | 1 << 63;
+        let checksum = self.checksum.finalize() | 1 << 63;
         if u64::from_be_bytes(part(&trailer, 8)) != checksum {
             return Err(Damaged("its checksum is wrong"));
         }

@@ -2,7 +2,7 @@
 
 use std::io::{self, Write};
 
-use crc::{Digest, Table};
+use crc_fast::Digest;
 use lz4_flex::frame::{BlockMode, BlockSize, FrameEncoder, FrameInfo};
 
 use super::{CRC, Entry, Header, index_bytes};
@@ -11,7 +11,7 @@ use super::{CRC, Entry, Header, index_bytes};
 pub struct LtxWriter<W> {
     sink: W,
     header: Header,
-    checksum: Digest<'static, u64, Table<16>>,
+    checksum: Digest,
     offset: u64,
     index: Vec<Entry>,
     /// One for all pages: it has buffers and a table.
@@ -26,7 +26,7 @@ impl<W: Write> LtxWriter<W> {
             .block_size(BlockSize::Max64KB)
             .content_checksum(true);
         let packer = FrameEncoder::with_frame_info(info, Vec::new());
-        let (checksum, index) = (CRC.digest(), Vec::new());
+        let (checksum, index) = (Digest::new(CRC), Vec::new());
         let mut writer = Self { sink, header, checksum, offset: 0, index, packer };
         let bytes = header.to_bytes();
         writer.put(&bytes)?;
@@ -62,7 +62,7 @@ impl<W: Write> LtxWriter<W> {
         end.extend([0; 8]);
         self.checksum.update(&end);
         self.put(&end)?;
-        let checksum = self.checksum.clone().finalize() | 1 << 63;
+        let checksum = self.checksum.finalize() | 1 << 63;
         self.put(&checksum.to_be_bytes())?;
         self.sink.flush()?;
         Ok(self.offset)
