@@ -2,6 +2,9 @@
 //! before anything is written.
 
 use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use jiff::Timestamp;
 
@@ -11,8 +14,11 @@ use crate::replica::place::{PlaceError, Replica, without_query};
 use crate::replica::plan::{PlanError, Target};
 use crate::replica::replicate::{Replicas, ReplicateOptions};
 use crate::replica::restore::{self, RestoreError};
-use crate::replica::source::SourceError;
+use crate::replica::source::{self, SourceError};
 use crate::replica::way::{self, Way, WayError};
+
+/// How often a start says how far it is with restoring.
+const TELL_INTERVAL: Duration = Duration::from_secs(10);
 
 /// Where the database is backed up to.
 #[derive(Debug, Clone)]
@@ -29,7 +35,8 @@ pub enum BackupError {
     /// The database is not there, and it is not certain what was in it.
     #[error(
         "the database is not there, and whether {address} holds it is not known: {source}. Mend \
-         that, or set backup.restore_on_start = \"never\" to begin with an empty one"
+         that, or restore from another replica by `openrsvp restore --from`, or set \
+         backup.restore_on_start = \"never\" to begin with an empty one"
     )]
     Look {
         /// The replica.
@@ -85,13 +92,29 @@ async fn restore_missing(options: &BackupOptions) -> Result<(), BackupError> {
         return Ok(());
     };
     tracing::info!(replica = address, "the database is not there: restoring it");
-    match restore::restore(&replica, &way, to, false, |_| {}).await {
+    let (read, all) = (Arc::<AtomicU64>::default(), way.bytes());
+    let restoring = restore::restore(&replica, &way, to, false, &read);
+    let restored = tell_while(restoring, || {
+        tracing::info!(read = read.load(Ordering::Relaxed), of = all, "restoring the database");
+    });
+    match restored.await {
         Ok(restored) => {
             let (txid, at, bytes) = (restored.txid, restored.at, restored.bytes);
             tracing::info!(?txid, %at, bytes, "the database is restored");
             Ok(())
         }
         Err(source) => Err(BackupError::Restore { address: address.to_owned(), source }),
+    }
+}
+
+/// Tells now and then that something is not done yet.
+async fn tell_while<T>(done: impl Future<Output = T>, tell: impl Fn()) -> T {
+    let mut done = std::pin::pin!(done);
+    loop {
+        match tokio::time::timeout(TELL_INTERVAL, &mut done).await {
+            Ok(done) => return done,
+            Err(_) => tell(),
+        }
     }
 }
 
@@ -129,7 +152,11 @@ pub(super) async fn follow(
         return Ok(None);
     }
     let (clock, entropy) = (clock.clone(), entropy.clone());
-    let opened = tokio::task::spawn_blocking(move || Replicas::open(options, clock, &entropy));
+    let opened = tokio::task::spawn_blocking(move || {
+        // One that was put there by hand keeps none before the program has opened it.
+        let is_followed = source::has_log(&options.database)?;
+        is_followed.then(|| Replicas::open(options, clock, &entropy)).transpose()
+    });
     let opened = opened.await.map_err(|error| SourceError::Io(std::io::Error::other(error)));
-    Ok(Some(opened.flatten().map_err(BackupError::from)?))
+    Ok(opened.flatten().map_err(BackupError::from)?)
 }

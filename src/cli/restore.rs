@@ -1,10 +1,13 @@
 //! `restore` and `backup`: databases out of replicas.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use anyhow::{Result, bail};
 use clap::Subcommand;
-use indicatif::ProgressBar;
+use indicatif::{ProgressBar, ProgressStyle};
 use jiff::Timestamp;
 use serde_json::json;
 
@@ -14,23 +17,27 @@ use crate::config::Loaded;
 use crate::replica::legacy;
 use crate::replica::place::{Replica, without_query};
 use crate::replica::plan::{self, Target};
-use crate::replica::restore::{self, Restored};
+use crate::replica::restore::{self, RestoreError, Restored};
 use crate::replica::way::{self, Verified, Way};
+
+/// How often is shown how far a restore is.
+const SHOWN_INTERVAL: Duration = Duration::from_millis(100);
 
 /// What to restore, and where to.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
-    /// The replica: file:///directory or s3://bucket/prefix (AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY,
-    /// AWS_REGION and AWS_ENDPOINT_URL tell who asks whom) [default: the first of backup.replicas]
+    /// The replica: file:///directory or s3://bucket/prefix, with ?endpoint=...&region=...&keys_file=...
+    /// or AWS_ENDPOINT_URL, AWS_REGION, AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY [default: the first
+    /// of backup.replicas]
     #[arg(long, value_name = "URL")]
     from: Option<String>,
     /// Where to put the database [default: the configured one]
     #[arg(long, value_name = "PATH")]
     to: Option<PathBuf>,
     /// The state just before this moment, such as 2026-06-13T17:00:00Z [default: the newest]
-    #[arg(long, value_name = "RFC3339", conflicts_with = "txid")]
+    #[arg(long, value_name = "RFC3339", value_parser = moment, conflicts_with = "txid")]
     timestamp: Option<Timestamp>,
-    /// Exactly this state; `openrsvp backup list` shows those that can be had
+    /// Exactly this state, in hexadecimal as `openrsvp backup list` shows those that can be had
     #[arg(long, value_parser = txid)]
     txid: Option<u64>,
     /// Change nothing: say what would be restored
@@ -80,6 +87,13 @@ pub(super) struct Verify {
     json: bool,
 }
 
+/// A moment as it is written.
+fn moment(text: &str) -> Result<Timestamp, String> {
+    let wanted =
+        "a moment with its offset, such as 2026-06-13T17:00:00Z or 2026-06-13T19:00:00+02:00";
+    text.parse().map_err(|_| format!("it needs to be {wanted}"))
+}
+
 /// A txid as it is written: hexadecimal.
 fn txid(text: &str) -> Result<u64, String> {
     let number = u64::from_str_radix(text.trim_start_matches("0x"), 16);
@@ -104,11 +118,7 @@ pub(super) async fn run(loaded: &Loaded, args: &Args) -> Result<()> {
     if args.dry_run {
         return show(&way, args.json);
     }
-    let bar = ProgressBar::new(way.steps() as u64).with_message("files");
-    let tell = |done: usize| bar.set_position(done as u64);
-    let restored = restore::restore(&replica, &way, &to, args.force, tell).await;
-    bar.finish_and_clear();
-    let restored = restored?;
+    let restored = restore_shown(&replica, &way, &to, args.force).await?;
     if args.json {
         return Ok(out::line(json!({
             "to": to,
@@ -123,6 +133,30 @@ pub(super) async fn run(loaded: &Loaded, args: &Args) -> Result<()> {
         out::line(format_args!("What was there before is kept as {}.", kept.display()))?;
     }
     Ok(())
+}
+
+/// Restores, and shows on a terminal how far it is.
+async fn restore_shown(
+    replica: &Replica,
+    way: &Way,
+    to: &Path,
+    replaces: bool,
+) -> Result<Restored, RestoreError> {
+    let bar = ProgressBar::new(way.bytes());
+    if let Ok(style) = ProgressStyle::with_template("{wide_bar} {bytes} of {total_bytes}, {eta}") {
+        bar.set_style(style);
+    }
+    let read = Arc::<AtomicU64>::default();
+    let mut restoring = std::pin::pin!(restore::restore(replica, way, to, replaces, &read));
+    loop {
+        match tokio::time::timeout(SHOWN_INTERVAL, &mut restoring).await {
+            Ok(restored) => {
+                bar.finish_and_clear();
+                return restored;
+            }
+            Err(_) => bar.set_position(read.load(Ordering::Relaxed)),
+        }
+    }
 }
 
 fn txid_text(txid: u64) -> String {

@@ -41,8 +41,6 @@ pub struct Committed {
     pub least: u32,
     /// Where it ends.
     pub end: LogEnd,
-    /// Whether there may be more.
-    pub is_cut: bool,
 }
 
 /// A log, opened for reading. It carries none of SQLite's locks.
@@ -90,13 +88,13 @@ impl Log {
         self.page_size
     }
 
-    /// Reads what was committed after `from`, to the end of the transaction that comes to `enough`
-    /// bytes; `None` when nothing was. `commit` is the size of the database at `from`.
+    /// Reads what was committed after `from`, and no further than the offset `until`; `None` when
+    /// nothing was. `commit` is the size of the database at `from`.
     pub fn committed(
         &self,
         from: LogEnd,
         commit: u32,
-        enough: u64,
+        until: u64,
     ) -> io::Result<Option<Committed>> {
         let frame = FRAME_HEADER_BYTES + self.page_size;
         let mut buffer = vec![0; (READ_BYTES / frame).max(1) * frame];
@@ -109,8 +107,10 @@ impl Log {
                 let sums = sum(checksum, &bytes[..8], self.is_big_endian);
                 let sums = sum(sums, &bytes[FRAME_HEADER_BYTES..], self.is_big_endian);
                 let salts = [word(bytes, 8), word(bytes, 12)];
-                if salts != self.start.salts || sums != [word(bytes, 16), word(bytes, 20)] {
-                    // Old, or not finished.
+                let is_whole =
+                    salts == self.start.salts && sums == [word(bytes, 16), word(bytes, 20)];
+                if !is_whole || at + frame as u64 > until {
+                    // Old, not finished, or not wanted.
                     break 'reading;
                 }
                 open.push((word(bytes, 0), at + FRAME_HEADER_BYTES as u64));
@@ -120,10 +120,6 @@ impl Log {
                     found.pages.extend(open.drain(..));
                     found.resize(size);
                     found.end = LogEnd { salts, offset: at, checksum };
-                    found.is_cut = at - from.offset >= enough;
-                    if found.is_cut {
-                        break 'reading;
-                    }
                 }
             }
             if filled < buffer.len() {
@@ -131,6 +127,11 @@ impl Log {
             }
         }
         Ok((found.end != from).then_some(found))
+    }
+
+    /// Where so many frames end.
+    pub fn offset_of(&self, frames: u64) -> u64 {
+        LOG_HEADER_BYTES + frames * (FRAME_HEADER_BYTES + self.page_size) as u64
     }
 
     /// Whether the transaction that ends at `end` is here, and with it all before it.
@@ -154,6 +155,14 @@ impl Log {
         self.file.read_exact_at(page, offset)
     }
 
+    /// Reads what lies between two offsets.
+    pub fn bytes(&self, from: u64, to: u64) -> io::Result<Vec<u8>> {
+        let length = usize::try_from(to.saturating_sub(from)).map_err(io::Error::other)?;
+        let mut bytes = vec![0; length];
+        self.file.read_exact_at(&mut bytes, from)?;
+        Ok(bytes)
+    }
+
     /// Waits until what was read is on the disk: a replica must not know what a loss of power
     /// takes back.
     pub fn settle(&self) -> io::Result<()> {
@@ -164,7 +173,7 @@ impl Log {
 impl Committed {
     /// Nothing, at this place.
     pub fn none_at(end: LogEnd, commit: u32) -> Self {
-        Self { pages: BTreeMap::new(), commit, least: commit, end, is_cut: false }
+        Self { pages: BTreeMap::new(), commit, least: commit, end }
     }
 
     /// Adds what was committed next.

@@ -6,7 +6,7 @@ pub mod write;
 
 use std::fs;
 use std::io::{Seek as _, Write as _};
-use std::os::unix::fs::DirBuilderExt as _;
+use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -14,7 +14,7 @@ use futures_util::TryStreamExt as _;
 use jiff::Timestamp;
 use object_store::local::LocalFileSystem;
 use object_store::path::Path as Key;
-use object_store::{GetResultPayload, ObjectStore, ObjectStoreExt as _};
+use object_store::{GetOptions, GetRange, GetResultPayload, ObjectStore, ObjectStoreExt as _};
 use url::Url;
 
 use super::legacy::{self, Generation, Piece};
@@ -37,8 +37,18 @@ pub enum PlaceError {
     #[error("a replica is named as file:///directory or s3://bucket/prefix, and {0} is neither")]
     Address(String),
     /// There is no such directory.
-    #[error("the directory {0} is not there")]
+    #[error("the directory {0} is not there: is its disk mounted?")]
     NoDirectory(PathBuf),
+    /// There is another one.
+    #[error("the directory {0} is another than before: is its disk mounted?")]
+    OtherDirectory(PathBuf),
+    /// It held what was sent there, and holds nothing now.
+    #[error(
+        "the directory {0} holds nothing of what was sent there: is its disk mounted? If it was \
+         emptied on purpose, remove the directory too, and what ends in -replication beside the \
+         database, and start the program anew"
+    )]
+    Emptied(PathBuf),
     /// It does not answer, or refuses.
     #[error("the replica cannot be read: {0}")]
     Store(#[from] object_store::Error),
@@ -62,6 +72,9 @@ pub enum PlaceError {
          replica of its own, and start this one anew"
     )]
     Taken(String),
+    /// Somebody else may be about to write here.
+    #[error("another program has begun to send {0} to this replica; it is waited for")]
+    Claimed(String),
     /// What was read cannot be kept for a while.
     #[error("{0} cannot be written: {1}")]
     Spool(PathBuf, std::io::Error),
@@ -73,8 +86,15 @@ pub struct Replica {
     store: Arc<dyn ObjectStore>,
     root: Key,
     is_bucket: bool,
-    /// The directory, if it is one.
+    /// The directory, if it is one, and what it was when it was opened.
     dir: PathBuf,
+    identity: (u64, u64),
+}
+
+/// Which directory it is, whatever its path.
+fn identity(dir: &Path) -> Option<(u64, u64)> {
+    let found = fs::metadata(dir).ok().filter(fs::Metadata::is_dir)?;
+    Some((found.dev(), found.ino()))
 }
 
 impl Replica {
@@ -93,8 +113,10 @@ impl Replica {
                 if !dir.is_dir() {
                     return Err(PlaceError::NoDirectory(dir));
                 }
+                let identity =
+                    identity(&dir).ok_or_else(|| PlaceError::NoDirectory(dir.clone()))?;
                 let store = Arc::new(LocalFileSystem::new_with_prefix(&dir)?);
-                Ok(Self { store, root: Key::from("ltx"), is_bucket: false, dir })
+                Ok(Self { store, root: Key::from("ltx"), is_bucket: false, dir, identity })
             }
             "s3" => {
                 let root = Key::from_url_path(url.path()).map_err(|_| wrong())?;
@@ -102,7 +124,8 @@ impl Replica {
                     return Err(wrong());
                 }
                 let store = Arc::new(bucket::open(&url)?);
-                Ok(Self { store, root, is_bucket: true, dir: PathBuf::new() })
+                let (dir, identity) = (PathBuf::new(), (0, 0));
+                Ok(Self { store, root, is_bucket: true, dir, identity })
             }
             _ => Err(wrong()),
         }
@@ -124,10 +147,34 @@ impl Replica {
         }
     }
 
+    /// Refuses a directory that is not the one that was opened: what lies below a disk that is not
+    /// mounted is not the replica.
+    fn require_same_directory(&self) -> Result<(), PlaceError> {
+        match identity(&self.dir) {
+            None => Err(PlaceError::NoDirectory(self.dir.clone())),
+            Some(found) if found != self.identity => {
+                Err(PlaceError::OtherDirectory(self.dir.clone()))
+            }
+            Some(_) => Ok(()),
+        }
+    }
+
     /// Whether it is a bucket; else it is a directory.
     #[must_use]
     pub fn is_bucket(&self) -> bool {
         self.is_bucket
+    }
+
+    /// Refuses a directory that is empty, though files were sent there.
+    ///
+    /// # Errors
+    ///
+    /// When it is.
+    pub fn require_some(&self, files: &[File]) -> Result<(), PlaceError> {
+        if files.is_empty() && !self.is_bucket {
+            return Err(PlaceError::Emptied(self.dir.clone()));
+        }
+        Ok(())
     }
 
     fn folder(&self, level: u8) -> Key {
@@ -216,12 +263,22 @@ impl Replica {
     ///
     /// When it cannot be read.
     pub async fn header(&self, file: &File) -> Result<Header, PlaceError> {
-        let bytes = self.store.get_range(&self.key(file), 0..HEADER_BYTES as u64).await?;
+        Ok(self.look_at(file).await?.0)
+    }
+
+    /// The same, and its size.
+    pub(super) async fn look_at(&self, file: &File) -> Result<(Header, u64), PlaceError> {
+        let range = GetRange::Bounded(0..HEADER_BYTES as u64);
+        let options = GetOptions { range: Some(range), ..GetOptions::default() };
+        let found = self.store.get_opts(&self.key(file), options).await?;
+        let size = found.meta.size;
+        let bytes = found.bytes().await?;
         let header = match <&[u8; HEADER_BYTES]>::try_from(bytes.as_ref()) {
             Ok(bytes) => Header::read(bytes),
             Err(_) => Err(LtxError::Damaged("it ends too early")),
         };
-        header.map_err(|source| PlaceError::File { name: file.name(), source })
+        let header = header.map_err(|source| PlaceError::File { name: file.name(), source })?;
+        Ok((header, size))
     }
 
     /// Opens a file for reading: the one in the directory, or what is downloaded to `spool`.

@@ -2,7 +2,8 @@
 //! the database wait for them.
 
 mod courier;
-mod upkeep;
+mod keeper;
+mod shelf;
 
 use std::io;
 use std::path::PathBuf;
@@ -10,23 +11,31 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
+use tempfile::NamedTempFile;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
 use super::place::{PlaceError, without_query};
-use super::source::{Source, SourceError};
+use super::plan::File;
+use super::source::{Batch, COPY, Frozen, Source, SourceError};
 use super::state::State;
 use crate::domain::clock::{Clock, Entropy};
 use crate::domain::id;
 use courier::Courier;
+use keeper::Keeper;
 
 /// So many bytes of the log are moved into the file at once, ...
 const MOVED_BYTES: u64 = 4 << 20;
-/// ... with so many in it it is to begin anew, ...
+/// ... with so many in it it is to begin anew, as soon as little is written, ...
 const LOG_BYTES: u64 = 16 << 20;
+/// ... and with so many in any case: in a storm of writes they all wait for that, so it is to be
+/// rare, ...
+const LOG_BYTES_MAX: u64 = 64 << 20;
 /// ... and with fewer after this time.
 const LOG_AGE: Duration = Duration::from_secs(60);
+/// It is little if no more bytes than these came between two looks.
+const CALM_BYTES: u64 = 256 << 10;
 /// How often that is looked at.
 const LOOK: Duration = Duration::from_millis(200);
 
@@ -65,8 +74,10 @@ pub struct ReplicaStatus {
     pub behind_since: Option<Timestamp>,
     /// When it had everything last.
     pub current_at: Option<Timestamp>,
-    /// What is wrong; `None` when nothing is.
+    /// Why commits do not get there; `None` when they do.
     pub fault: Option<String>,
+    /// Why it is not kept small and quick to restore; `None` when it is.
+    pub upkeep_fault: Option<String>,
     /// Whether it is given up until the next start.
     pub is_given_up: bool,
     /// Bytes sent since the start.
@@ -81,6 +92,14 @@ pub struct ReplicaStatus {
     pub whole_copies: u64,
 }
 
+impl ReplicaStatus {
+    /// What is wrong with it; `None` when nothing is.
+    #[must_use]
+    pub fn fault(&self) -> Option<&str> {
+        self.fault.as_deref().or(self.upkeep_fault.as_deref())
+    }
+}
+
 /// Why replication does not go on.
 #[derive(Debug, thiserror::Error)]
 pub enum ReplicateError {
@@ -91,11 +110,21 @@ pub enum ReplicateError {
     #[error(transparent)]
     Place(#[from] PlaceError),
     /// A file of the replica is broken.
-    #[error("a file of the replica cannot be merged: {0}")]
-    Merge(#[from] super::ltx::LtxError),
-    /// What is remembered cannot be written.
-    #[error("it cannot be remembered how far the replica is: {0}")]
-    State(#[from] io::Error),
+    #[error(
+        "files of the replica cannot be merged, one from {first} to {} is broken: {source}",
+        last.name()
+    )]
+    Merge {
+        /// The first of them.
+        first: String,
+        /// The last of them.
+        last: File,
+        /// Why.
+        source: super::ltx::LtxError,
+    },
+    /// What is kept beside the database, for a while or to be remembered.
+    #[error("a file beside the database cannot be written: {0}")]
+    Beside(#[from] io::Error),
 }
 
 /// The replicas of a live database. Clones share it.
@@ -130,15 +159,23 @@ impl Replicas {
         let mut dir = options.database.as_os_str().to_owned();
         dir.push("-replication");
         let dir = PathBuf::from(dir);
-        let source = Source::open(&options.database, &dir, options.replicas.len())?;
+        let count = options.replicas.len();
+        let mut source = Source::open(&options.database, &dir, count, clock.clone())?;
         let now = clock.now();
         let state = State::read(&dir, &id::row_id(now, entropy));
+        for (number, address) in options.replicas.iter().enumerate() {
+            // From now on, though it may not be reached for long.
+            if let Some(at) = state.position(without_query(address)) {
+                source.resume(number, at)?;
+            }
+        }
         let status = |address: &String| ReplicaStatus {
             address: without_query(address).to_owned(),
             txid: 0,
             behind_since: Some(now),
             current_at: None,
             fault: None,
+            upkeep_fault: None,
             is_given_up: false,
             bytes: 0,
             files: 0,
@@ -169,8 +206,7 @@ impl Replicas {
     ///
     /// When the database refuses.
     pub async fn checkpoint(&self) -> Result<bool, SourceError> {
-        let now = self.0.clock.now();
-        let moved = self.with_source(move |source| source.checkpoint(false, now)).await??;
+        let moved = self.with_source(|source| source.checkpoint(None)).await??;
         self.0.moved.send_replace(());
         Ok(moved)
     }
@@ -183,6 +219,18 @@ impl Replicas {
         let shared = self.0.clone();
         let run = move || run(&mut shared.source.lock().unwrap_or_else(PoisonError::into_inner));
         Ok(tokio::task::spawn_blocking(run).await.map_err(io::Error::other)?)
+    }
+
+    /// Makes a file of the whole database.
+    async fn encode(&self, frozen: Frozen) -> Result<Batch, ReplicateError> {
+        let dir = self.0.dir.clone();
+        let encoded = tokio::task::spawn_blocking(move || frozen.encode(&dir)).await;
+        Ok(encoded.map_err(io::Error::other)??)
+    }
+
+    /// A file for a while, for what is read from a replica.
+    fn spool(&self) -> io::Result<NamedTempFile> {
+        NamedTempFile::with_prefix_in(COPY, &self.0.dir)
     }
 
     fn tell(&self, replica: usize, change: impl FnOnce(&mut ReplicaStatus)) {
@@ -203,7 +251,9 @@ impl Replicator {
         let (stopping, stop) = watch::channel(false);
         let mut couriers = JoinSet::new();
         for replica in 0..replicas.addresses().len() {
-            couriers.spawn(Courier::new(replicas.clone(), replica).work(stop.clone()));
+            let (shelf, kept) = watch::channel(None);
+            couriers.spawn(Courier::new(replicas.clone(), replica, shelf).work(stop.clone()));
+            couriers.spawn(Keeper::new(replicas.clone(), replica, kept).work(stop.clone()));
         }
         couriers.spawn(keep_log_short(replicas.clone(), stop));
         Self { stopping, couriers }
@@ -226,28 +276,38 @@ impl Replicator {
 async fn keep_log_short(replicas: Replicas, mut stop: watch::Receiver<bool>) {
     let limit = replicas.0.options.log_limit;
     let look = replicas.0.options.sync_interval.min(LOOK);
-    let mut moved_at = Instant::now();
+    let (mut moved_at, mut is_well, mut before) = (Instant::now(), true, 0);
     // A closed channel means the program is gone: stop as well.
     while tokio::time::timeout(look, stop.changed()).await.is_err() {
-        let (now, is_old) = (replicas.0.clock.now(), moved_at.elapsed() >= LOG_AGE);
+        let is_old = moved_at.elapsed() >= LOG_AGE;
         let moved = replicas.with_source(move |source| {
             source.follow()?;
             let bytes = source.log_bytes();
-            if bytes.unsealed >= LOG_BYTES || is_old {
-                return source.checkpoint(bytes.all >= limit, now);
+            let is_calm = bytes.all.saturating_sub(before) < CALM_BYTES;
+            let is_long = bytes.unsealed >= LOG_BYTES.min(limit) && is_calm;
+            let is_due = is_long || is_old || bytes.unsealed >= LOG_BYTES_MAX.min(limit);
+            if is_due && source.checkpoint((bytes.all >= limit).then_some(limit))? {
+                return Ok((true, bytes.all));
             }
             if bytes.unmarked >= MOVED_BYTES {
                 source.move_most()?;
             }
-            Ok(false)
+            Ok((false, bytes.all))
         });
         match moved.await.flatten() {
-            Ok(true) => {
-                moved_at = Instant::now();
-                replicas.0.moved.send_replace(());
+            Ok((is_moved, bytes)) => {
+                (is_well, before) = (true, bytes);
+                if is_moved {
+                    moved_at = Instant::now();
+                    replicas.0.moved.send_replace(());
+                }
             }
-            Ok(false) => {}
-            Err(error) => tracing::warn!(%error, "the log could not be moved into the database"),
+            // Once, not with each try.
+            Err(error) if is_well => {
+                is_well = false;
+                tracing::warn!(%error, "the log could not be moved into the database");
+            }
+            Err(_) => {}
         }
     }
 }

@@ -1,9 +1,13 @@
 //! Makes a database out of a replica.
 
 use std::fs;
-use std::io::{self, BufReader};
+use std::io::{self, BufReader, Read};
 use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc::{self, Receiver, SyncSender};
+use std::thread;
 
 use jiff::Timestamp;
 use rusqlite::config::DbConfig;
@@ -15,10 +19,15 @@ use super::legacy::{Chain, Piece};
 use super::ltx::{Header, LtxError, LtxReader};
 use super::place::{PlaceError, Replica};
 use super::plan::File;
+use super::room::{self, NoRoom};
 use super::way::Way;
 
-/// Bytes that are read at once.
+/// Bytes that are read or written at once.
 const BUFFER: usize = 1 << 20;
+/// So many runs of pages wait at most to be written.
+const RUNS_WAITING: usize = 8;
+/// After so many bytes the disk is told to begin.
+const FLUSH_BYTES: usize = 32 << 20;
 
 /// Why a database was not restored. Nothing was changed then.
 #[derive(Debug, thiserror::Error)]
@@ -40,6 +49,9 @@ pub enum RestoreError {
         /// Why.
         source: LtxError,
     },
+    /// There is no room for it.
+    #[error("there is no room to restore: {0}")]
+    NoRoom(#[from] NoRoom),
     /// What came out is no sound database.
     #[error("the restored database is not sound: {0}")]
     Unsound(String),
@@ -67,8 +79,8 @@ pub struct Restored {
 }
 
 /// Makes the database at `to`: beside it first, and in its place only when it is whole. `replaces`
-/// one that is there, which is kept under another name. `tell` hears how many steps of the way are
-/// done.
+/// one that is there, which is kept under another name. `read` counts the bytes of the replica that
+/// were read so far, of those that [`Way::reads`] names.
 ///
 /// # Errors
 ///
@@ -78,17 +90,18 @@ pub async fn restore(
     way: &Way,
     to: &Path,
     replaces: bool,
-    tell: impl Fn(usize),
+    read: &Arc<AtomicU64>,
 ) -> Result<Restored, RestoreError> {
     require_free(to, replaces)?;
     let draft = Draft::beside(to)?;
     let at = match way {
-        Way::Files(files) => draft.apply_files(replica, files, &tell).await?,
-        Way::Legacy(chain) => draft.apply_chain(replica, chain, &tell).await?,
+        Way::Files(files) => draft.apply_files(replica, files, read).await?,
+        Way::Legacy(chain) => draft.apply_chain(replica, chain, read).await?,
     };
-    tell(way.steps());
     draft.settle().await?;
     let bytes = draft.file.metadata().map_err(|error| draft.fault(error))?.len();
+    // Somebody may have begun to use it meanwhile.
+    require_free(to, replaces)?;
     let kept = draft.move_into_place(to)?;
     Ok(Restored { txid: way.txid(), at, bytes, kept })
 }
@@ -142,6 +155,7 @@ fn apply(
     output: &fs::File,
     wanted: &File,
     before: Option<Header>,
+    tell: impl Fn(u64),
 ) -> Result<Header, LtxError> {
     let mut reader = LtxReader::open(BufReader::with_capacity(BUFFER, source))?;
     let header = reader.header();
@@ -152,17 +166,16 @@ fn apply(
         return Err(LtxError::Damaged("its pages have another size than those before"));
     }
     let size = header.page_size as usize;
-    // Pages that follow each other are written at once.
-    let mut run = Run { first: 1, pages: Vec::with_capacity(BUFFER + size), size };
-    let mut page = vec![0; size];
-    while let Some(number) = reader.next_page(&mut page)? {
-        if run.pages.len() >= BUFFER || u64::from(number) != run.next() {
-            run.write(output)?;
-            run.first = number;
-        }
-        run.pages.extend_from_slice(&page);
-    }
-    run.write(output)?;
+    let (runs, waiting) = mpsc::sync_channel(RUNS_WAITING);
+    let (read, written) = thread::scope(|scope| {
+        let writing = scope.spawn(move || write_runs(&waiting, size, output));
+        let read = read_runs(&mut reader, size, &runs, tell);
+        drop(runs);
+        (read, writing.join())
+    });
+    // Whoever reads stops as soon as nobody writes any more: that is the reason then.
+    written.unwrap_or_else(|_| Err(io::Error::other("its thread has stopped")))?;
+    read?;
     output.set_len(u64::from(header.commit) * u64::from(header.page_size))?;
     Ok(header)
 }
@@ -171,19 +184,46 @@ fn apply(
 struct Run {
     first: u32,
     pages: Vec<u8>,
-    size: usize,
 }
 
-impl Run {
-    fn next(&self) -> u64 {
-        u64::from(self.first) + (self.pages.len() / self.size) as u64
+/// Unpacks all pages of a file, for whoever writes them meanwhile.
+fn read_runs(
+    reader: &mut LtxReader<impl Read>,
+    size: usize,
+    runs: &SyncSender<Run>,
+    tell: impl Fn(u64),
+) -> Result<(), LtxError> {
+    let mut page = vec![0; size];
+    let mut run = Run { first: 1, pages: Vec::new() };
+    while let Some(number) = reader.next_page(&mut page)? {
+        let next = u64::from(run.first) + (run.pages.len() / size) as u64;
+        if run.pages.len() >= BUFFER || u64::from(number) != next {
+            let done = std::mem::replace(&mut run, Run { first: number, pages: Vec::new() });
+            if runs.send(done).is_err() {
+                return Ok(());
+            }
+            tell(reader.offset());
+        }
+        run.pages.extend_from_slice(&page);
     }
+    // It fails only where the one before would have.
+    let _ = runs.send(run);
+    Ok(())
+}
 
-    fn write(&mut self, output: &fs::File) -> io::Result<()> {
-        output.write_all_at(&self.pages, u64::from(self.first - 1) * self.size as u64)?;
-        self.pages.clear();
-        Ok(())
+/// Writes pages to where they belong, and has the disk begin with them: what waits for it at the
+/// end is less then.
+fn write_runs(runs: &Receiver<Run>, size: usize, output: &fs::File) -> io::Result<()> {
+    let mut begun = 0;
+    for run in runs {
+        output.write_all_at(&run.pages, u64::from(run.first - 1) * size as u64)?;
+        begun += run.pages.len();
+        if begun >= FLUSH_BYTES {
+            output.sync_data()?;
+            begun = 0;
+        }
     }
+    Ok(())
 }
 
 /// A database that is not there yet; removed unless it was moved into its place.
@@ -213,23 +253,38 @@ impl Draft {
         &self,
         replica: &Replica,
         files: &[File],
-        tell: impl Fn(usize),
+        read: &Arc<AtomicU64>,
     ) -> Result<Timestamp, RestoreError> {
+        self.require_room(replica, files).await?;
         let mut before: Option<Header> = None;
-        for (done, file) in files.iter().enumerate() {
-            tell(done);
+        for file in files {
+            let begun = read.load(Ordering::Relaxed);
             let source = replica.open(file, &self.spool).await?;
             let output = self.file.try_clone().map_err(|error| self.fault(error))?;
-            let wanted = *file;
-            let applied =
-                tokio::task::spawn_blocking(move || apply(&source, &output, &wanted, before));
+            let (wanted, told) = (*file, read.clone());
+            let applied = tokio::task::spawn_blocking(move || {
+                let tell = |offset| told.store(begun + offset, Ordering::Relaxed);
+                apply(&source, &output, &wanted, before, tell)
+            });
             let applied = applied.await;
             let applied = applied.unwrap_or(Err(LtxError::Damaged("it cannot be read at all")));
             let named = |source| RestoreError::File { name: file.name(), source };
             before = Some(applied.map_err(named)?);
+            read.store(begun + file.size, Ordering::Relaxed);
         }
         let last = before.ok_or_else(|| RestoreError::Unsound("the plan is empty".to_owned()))?;
         Ok(last.at)
+    }
+
+    /// Refuses what would fill the disk: the database, and a file of the replica while it is read.
+    async fn require_room(&self, replica: &Replica, files: &[File]) -> Result<(), RestoreError> {
+        let Some(last) = files.last() else { return Ok(()) };
+        let header = replica.header(last).await?;
+        let largest = files.iter().map(|file| file.size).max().filter(|_| replica.is_bucket());
+        let database = u64::from(header.commit) * u64::from(header.page_size);
+        let dir = self.path.parent().filter(|dir| !dir.as_os_str().is_empty());
+        room::require(dir.unwrap_or(Path::new(".")), database + largest.unwrap_or(0))?;
+        Ok(())
     }
 
     /// The same with what Litestream 0.3 wrote.
@@ -237,12 +292,12 @@ impl Draft {
         &self,
         replica: &Replica,
         chain: &Chain,
-        tell: impl Fn(usize),
+        read: &Arc<AtomicU64>,
     ) -> Result<Timestamp, RestoreError> {
         let copy = replica.open_legacy(&chain.copy, &self.spool).await?;
         unpack(&copy, &self.file).map_err(|error| piece_fault(&chain.copy, error))?;
-        for (done, pieces) in chain.logs.iter().enumerate() {
-            tell(done);
+        read.fetch_add(chain.copy.size, Ordering::Relaxed);
+        for pieces in &chain.logs {
             let path = with_suffix(&self.path, "-wal");
             let log = private(&path).map_err(|error| self.fault(error))?;
             let mut end = 0;
@@ -253,6 +308,7 @@ impl Draft {
                     return Err(RestoreError::File { name: piece.path.clone(), source: missing });
                 }
                 end += unpack(&packed, &log).map_err(|error| piece_fault(piece, error))?;
+                read.fetch_add(piece.size, Ordering::Relaxed);
             }
             absorb_log(&self.path)?;
         }

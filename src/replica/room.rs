@@ -2,12 +2,15 @@
 
 use std::path::Path;
 
-/// What a copy leaves free: on a full disk nothing could be committed any more.
-pub const SPARE_BYTES: u64 = 256 << 20;
+/// What a copy leaves free, for on a full disk nothing could be committed any more: as much as it
+/// takes, but no more than this, ...
+pub const SPARE_BYTES_MAX: u64 = 256 << 20;
+/// ... and this in any case.
+const SPARE_BYTES: u64 = 16 << 20;
 
 /// A copy would fill the disk.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("{free} MB of disk are free, and for a while it takes {needed} MB")]
+#[error("{free} MB of disk are free, and it takes {needed} MB for a while, with what is left free")]
 pub struct NoRoom {
     /// What is free.
     pub free: u64,
@@ -24,7 +27,7 @@ pub struct NoRoom {
 pub fn require(dir: &Path, bytes: u64) -> Result<(), NoRoom> {
     let Ok(disk) = rustix::fs::statvfs(dir) else { return Ok(()) };
     let free = disk.f_bavail.saturating_mul(disk.f_frsize);
-    let needed = bytes.saturating_add(SPARE_BYTES);
+    let needed = bytes.saturating_add(bytes.min(SPARE_BYTES_MAX) + SPARE_BYTES);
     if free < needed {
         return Err(NoRoom { free: free / 1_000_000, needed: needed / 1_000_000 });
     }

@@ -14,6 +14,7 @@ use std::collections::VecDeque;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use jiff::Timestamp;
 use rusqlite::Connection;
@@ -21,18 +22,19 @@ use serde::{Deserialize, Serialize};
 
 use super::log::{Committed, Log, LogEnd};
 use super::room::NoRoom;
-use connection::{connect, hold, identity, move_log};
+use crate::domain::clock::Clock;
+use connection::{PAUSE, READ_TRIES, TRIES, connect, frames, hold, identity, is_busy, move_log};
 
 pub use batch::Batch;
 pub use copy::{COPY, Frozen, copy};
 
-/// Of a replica that has more batches waiting than this, the log is kept.
-const WAITING_MAX: usize = 8;
 /// Before writers are kept waiting for the log to begin anew, so often is what is in it taken over
 /// and moved, ...
 const PASSES: usize = 4;
 /// ... or until less than this is left.
 const REST_BYTES: u64 = 256 << 10;
+/// So much of the log is kept in memory while it begins anew.
+const TAIL_BYTES: u64 = 8 << 20;
 
 /// Why a database cannot be followed.
 #[derive(Debug, thiserror::Error)]
@@ -67,12 +69,27 @@ pub struct Position {
 /// What a replica has not got yet.
 #[derive(Debug)]
 struct Feed {
+    /// No other feed has this number.
+    number: u64,
+    /// Whether the replica has what comes before; until then it gets nothing.
+    is_begun: bool,
     /// How far it is with all that waits.
     taken: Position,
     /// What was committed after that.
     unsent: Committed,
     /// What waits.
     waiting: VecDeque<Batch>,
+}
+
+impl Feed {
+    /// Whether something in the log is in no batch yet.
+    fn has_uncut(&self) -> bool {
+        self.unsent.end != self.taken.end
+    }
+
+    fn waiting_bytes(&self) -> u64 {
+        self.waiting.iter().map(|batch| batch.size).sum()
+    }
 }
 
 /// How long a log is, in bytes.
@@ -94,6 +111,8 @@ pub struct Source {
     lock: Connection,
     /// Holds the mark.
     mark: Connection,
+    /// Is in no transaction, and tells how far the log counts.
+    gauge: Connection,
     page_size: u32,
     /// The end of the log as far as it was read, and the size of the database there.
     tip: LogEnd,
@@ -101,6 +120,7 @@ pub struct Source {
     is_sealed: bool,
     /// A replica's feed; `None` when it must begin with the whole database.
     feeds: Vec<Option<Feed>>,
+    feeds_made: u64,
     /// Where the log ended when the mark was set.
     marked: LogEnd,
     /// Where the log ended when all of it was moved into the file last.
@@ -108,6 +128,17 @@ pub struct Source {
     /// Shared with what was frozen, as long as it is.
     frozen: Arc<()>,
     dir: PathBuf,
+    clock: Clock,
+}
+
+/// Whether a database keeps a log: only then it can be followed.
+///
+/// # Errors
+///
+/// When it cannot be read.
+pub fn has_log(path: &Path) -> Result<bool, SourceError> {
+    let mode: String = connect(path)?.query_row("PRAGMA journal_mode", [], |row| row.get(0))?;
+    Ok(mode == "wal")
 }
 
 impl Source {
@@ -117,24 +148,34 @@ impl Source {
     /// # Errors
     ///
     /// When the database cannot be used.
-    pub fn open(path: &Path, dir: &Path, replicas: usize) -> Result<Self, SourceError> {
+    pub fn open(
+        path: &Path,
+        dir: &Path,
+        replicas: usize,
+        clock: Clock,
+    ) -> Result<Self, SourceError> {
         copy::clear(dir)?;
-        let (lock, mark) = (connect(path)?, connect(path)?);
+        let (lock, mark, gauge) = (connect(path)?, connect(path)?, connect(path)?);
         let page_size = lock.query_row("PRAGMA page_size", [], |row| row.get(0))?;
+        // Whoever waits for the lock reads the log meanwhile.
+        lock.busy_timeout(Duration::ZERO)?;
         let mut source = Self {
             path: path.to_owned(),
             file: identity(path)?,
             lock,
             mark,
+            gauge,
             page_size,
             tip: LogEnd::default(),
             commit: 0,
             is_sealed: false,
             feeds: (0..replicas).map(|_| None).collect(),
+            feeds_made: 0,
             marked: LogEnd::default(),
             checkpointed: LogEnd::default(),
             frozen: Arc::default(),
             dir: dir.to_owned(),
+            clock,
         };
         source.locked(|source| {
             source.commit = source.lock.query_row("PRAGMA page_count", [], |row| row.get(0))?;
@@ -150,16 +191,35 @@ impl Source {
     /// log still holds all that came after.
     pub fn resume(&mut self, replica: usize, at: Position) -> Result<bool, SourceError> {
         let Some(log) = Log::open(&self.path)? else { return Ok(false) };
-        if log.start().salts != self.tip.salts || !log.has(at.end)? {
+        let is_here = at.end.salts == self.tip.salts && at.end.offset <= self.tip.offset;
+        if log.start().salts != self.tip.salts || !is_here || !log.has(at.end)? {
             return Ok(false);
         }
         let mut unsent = Committed::none_at(at.end, at.commit);
-        if let Some(after) = log.committed(at.end, at.commit, u64::MAX)? {
+        if let Some(after) = log.committed(at.end, at.commit, self.tip.offset)? {
             unsent.absorb(&after);
+            // It is in no batch: the log must not begin anew as if it were.
+            self.is_sealed = false;
         }
-        // What was read further than the tip is read once more, which changes nothing.
-        self.feeds[replica] = Some(Feed { taken: at, unsent, waiting: VecDeque::new() });
+        self.feeds[replica] = Some(self.feed_from(at, unsent, true));
         Ok(true)
+    }
+
+    fn feed_from(&mut self, taken: Position, unsent: Committed, is_begun: bool) -> Feed {
+        self.feeds_made += 1;
+        Feed { number: self.feeds_made, is_begun, taken, unsent, waiting: VecDeque::new() }
+    }
+
+    /// The feed of a replica that has what comes before it.
+    pub fn feed(&self, replica: usize) -> Option<u64> {
+        self.feeds[replica].as_ref().filter(|feed| feed.is_begun).map(|feed| feed.number)
+    }
+
+    /// A replica has got the whole database, and gets what was committed since.
+    pub fn begun(&mut self, replica: usize) {
+        if let Some(feed) = &mut self.feeds[replica] {
+            feed.is_begun = true;
+        }
     }
 
     /// Reads on.
@@ -171,9 +231,9 @@ impl Source {
     }
 
     /// Makes ready what a replica was not sent; gives back the last txid that waits for it.
-    pub fn prepare(&mut self, replica: usize, now: Timestamp) -> Result<Option<u64>, SourceError> {
+    pub fn prepare(&mut self, replica: usize) -> Result<Option<u64>, SourceError> {
         if self.feeds[replica].as_ref().is_some_and(|feed| feed.waiting.is_empty()) {
-            self.cut(replica, now)?;
+            self.cut(replica)?;
         }
         let feed = self.feeds[replica].as_ref();
         Ok(feed.and_then(|feed| feed.waiting.back()).map(|batch| batch.after.txid))
@@ -181,7 +241,14 @@ impl Source {
 
     /// What a replica is to get next.
     pub fn next(&self, replica: usize) -> Option<&Batch> {
-        self.feeds[replica].as_ref()?.waiting.front()
+        self.feeds[replica].as_ref().filter(|feed| feed.is_begun)?.waiting.front()
+    }
+
+    /// The txid of what a replica is to get next, whether it is made ready or not.
+    pub fn next_txid(&self, replica: usize) -> Option<u64> {
+        let feed = self.feeds[replica].as_ref()?;
+        let ready = feed.waiting.front().map(|batch| batch.after.txid);
+        Some(ready.unwrap_or(feed.taken.txid + 1))
     }
 
     /// A replica has got this txid.
@@ -205,14 +272,14 @@ impl Source {
     pub fn is_current(&self, replica: usize) -> bool {
         self.feeds[replica]
             .as_ref()
-            .is_some_and(|feed| feed.waiting.is_empty() && feed.unsent.end == feed.taken.end)
+            .is_some_and(|feed| feed.waiting.is_empty() && !feed.has_uncut())
     }
 
     /// How far a replica is, if nothing waits for it: then what follows in the log is what comes
     /// after.
     pub fn position(&self, replica: usize) -> Option<Position> {
         let feed = self.feeds[replica].as_ref()?;
-        feed.waiting.is_empty().then_some(feed.taken)
+        (feed.is_begun && feed.waiting.is_empty()).then_some(feed.taken)
     }
 
     /// How long the log is, in bytes.
@@ -228,40 +295,44 @@ impl Source {
         }
     }
 
-    /// Holds on to the database as it is now, and to all that was taken over. A replica that must
-    /// begin anew does so with txid `first`.
+    /// Holds on to the database as it is now, and to all that was taken over. A replica that is
+    /// lost begins anew with a txid, and no earlier than a moment (`anew`); `None` where it is not
+    /// to.
     pub fn freeze(
         &mut self,
         replica: usize,
-        first: u64,
-        now: Timestamp,
-    ) -> Result<Frozen, SourceError> {
+        anew: Option<(u64, Timestamp)>,
+    ) -> Result<Option<Frozen>, SourceError> {
         let connection = connect(&self.path)?;
         // Most of it beside writers.
         self.advance()?;
-        self.cut(replica, now)?;
-        self.locked(|source| {
+        self.cut(replica)?;
+        let at = self.locked(|source| {
             source.advance()?;
-            if source.is_lost(replica) {
-                let at = now.as_millisecond();
-                let taken = Position { txid: first, end: source.tip, commit: source.commit, at };
-                let unsent = Committed::none_at(source.tip, source.commit);
-                source.feeds[replica] = Some(Feed { taken, unsent, waiting: VecDeque::new() });
-            } else {
-                source.cut(replica, now)?;
+            source.cut(replica)?;
+            hold(&connection)?;
+            if let Some(feed) = &source.feeds[replica] {
+                return Ok(Some(feed.taken));
             }
-            hold(&connection)
+            let Some((txid, since)) = anew else { return Ok(None) };
+            let at = source.clock.now().max(since).as_millisecond();
+            let taken = Position { txid, end: source.tip, commit: source.commit, at };
+            let unsent = Committed::none_at(source.tip, source.commit);
+            source.feeds[replica] = Some(source.feed_from(taken, unsent, false));
+            Ok(Some(taken))
         })?;
-        let at = self.feeds[replica].as_ref().map(|feed| feed.taken);
-        let at = at.ok_or_else(|| io::Error::other("the replica's feed is gone"))?;
+        let Some(at) = at else { return Ok(None) };
+        let now = self.clock.now();
+        let taken_at = now.max(Timestamp::from_millisecond(at.at).unwrap_or(now));
         let (page_size, hold) = (self.page_size, self.frozen.clone());
-        Ok(Frozen { connection, hold, page_size, at, taken_at: now })
+        Ok(Some(Frozen { connection, hold, page_size, at, taken_at }))
     }
 
-    /// Moves the log into the file and lets it begin anew, if all replicas have got almost all of
-    /// it. Those that are further behind have it postponed, or are lost where it cannot wait any
-    /// longer (`must`). Gives back whether it was done.
-    pub fn checkpoint(&mut self, must: bool, now: Timestamp) -> Result<bool, SourceError> {
+    /// Moves the log into the file and lets it begin anew, if all replicas have got what was made
+    /// ready for them. Others have it postponed, for then the log is what they go on from, also
+    /// after a restart. Where it must be done they are lost if more than `most` bytes wait for
+    /// them. Gives back whether it was done.
+    pub fn checkpoint(&mut self, most: Option<u64>) -> Result<bool, SourceError> {
         self.advance()?;
         if self.tip == self.checkpointed {
             return Ok(true);
@@ -270,40 +341,58 @@ impl Source {
             // As long as somebody reads an older state the log cannot begin anew.
             return Ok(false);
         }
-        let is_behind = |feed: &Feed| feed.waiting.len() >= WAITING_MAX;
+        let waiting = self.feeds.iter().flatten().map(Feed::waiting_bytes);
+        if most.is_none() && waiting.max() > Some(0) {
+            return Ok(false);
+        }
         for feed in &mut self.feeds {
-            if feed.as_ref().is_some_and(is_behind) {
-                if !must {
-                    return Ok(false);
-                }
+            let too_much = |feed: &Feed| most.is_some_and(|most| feed.waiting_bytes() > most);
+            if feed.as_ref().is_some_and(too_much) {
+                tracing::warn!(
+                    "too much waits for a replica that is away: it gets the whole database, once \
+                     it is back"
+                );
                 *feed = None;
             }
         }
+        let must = most.is_some();
         // Beside writers, and then what they wrote meanwhile, which is less each time: it is what
         // they wait for in the end.
         for _ in 0..PASSES {
-            for replica in 0..self.feeds.len() {
-                self.cut(replica, now)?;
-            }
+            self.cut_all(must)?;
             self.move_most()?;
             self.advance()?;
             if self.log_bytes().unmarked < REST_BYTES {
                 break;
             }
         }
-        self.locked(|source| {
+        let tail = self.locked(|source| {
             source.advance()?;
-            for replica in 0..source.feeds.len() {
-                source.cut(replica, now)?;
+            if source.log_bytes().unmarked > TAIL_BYTES {
+                source.cut_all(must)?;
             }
+            let tail = source.tail()?;
             source.release_mark()?;
             move_log(&source.mark)?;
             source.renew_mark()?;
             source.is_sealed = true;
             source.checkpointed = source.tip;
-            Ok(())
+            Ok(tail)
         })?;
+        self.cut_tail(&tail)?;
         Ok(true)
+    }
+
+    /// Makes ready what no replica was sent. One for which that fails is lost where it `must` be
+    /// done: on a full disk the log would never become shorter.
+    fn cut_all(&mut self, must: bool) -> Result<(), SourceError> {
+        for replica in 0..self.feeds.len() {
+            match self.cut(replica) {
+                Err(_) if must => self.feeds[replica] = None,
+                done => done?,
+            }
+        }
+        Ok(())
     }
 
     /// Moves the log into the file as far as it goes beside writers, and has it begin anew nowhere:
@@ -327,7 +416,19 @@ impl Source {
         &mut self,
         run: impl FnOnce(&mut Self) -> Result<T, SourceError>,
     ) -> Result<T, SourceError> {
-        self.lock.execute_batch("BEGIN IMMEDIATE")?;
+        // What is read now need not be read while writers wait.
+        self.advance()?;
+        let mut tries = 0;
+        while let Err(error) = self.lock.execute_batch("BEGIN IMMEDIATE") {
+            tries += 1;
+            if !is_busy(&error) || tries > TRIES {
+                return Err(error.into());
+            }
+            std::thread::sleep(PAUSE);
+            if tries.is_multiple_of(READ_TRIES) {
+                self.advance()?;
+            }
+        }
         let done = run(self);
         // It changed nothing. Where SQLite ended it itself there is nothing to end.
         let ended = self.lock.execute_batch("ROLLBACK");
@@ -355,11 +456,17 @@ impl Source {
 
     /// Reads the log on to its end, for all replicas.
     fn advance(&mut self) -> Result<(), SourceError> {
+        // In this order: a log that has begun anew meanwhile counts less, not more.
         let Some(log) = Log::open(&self.path)? else { return Ok(()) };
+        let until = log.offset_of(frames(&self.gauge)?);
         if log.start().salts != self.tip.salts {
             self.begin_anew(log.start());
+        } else if !log.has(self.tip)? {
+            // Somebody has written over what was taken over.
+            self.is_sealed = false;
+            self.begin_anew(log.start());
         }
-        let Some(found) = log.committed(self.tip, self.commit, u64::MAX)? else { return Ok(()) };
+        let Some(found) = log.committed(self.tip, self.commit, until)? else { return Ok(()) };
         // It went on behind the seal, so it cannot begin anew before the next one.
         (self.tip, self.commit, self.is_sealed) = (found.end, found.commit, false);
         for feed in self.feeds.iter_mut().flatten() {
@@ -373,9 +480,7 @@ impl Source {
         let sealed = self.is_sealed.then_some(self.tip);
         for feed in &mut self.feeds {
             match feed {
-                Some(feed)
-                    if sealed == Some(feed.unsent.end) && feed.taken.end == feed.unsent.end =>
-                {
+                Some(feed) if sealed == Some(feed.unsent.end) && !feed.has_uncut() => {
                     feed.taken.end = start;
                     feed.unsent.end = start;
                 }

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use serde::{Deserialize, Serialize};
@@ -15,6 +16,7 @@ use super::source::Position;
 #[derive(Debug)]
 pub struct State {
     path: PathBuf,
+    is_written: AtomicBool,
     kept: Mutex<Kept>,
 }
 
@@ -33,8 +35,20 @@ impl State {
     pub fn read(dir: &Path, name: &str) -> Self {
         let path = dir.join("state.json");
         let kept = fs::read(&path).ok().and_then(|bytes| serde_json::from_slice(&bytes).ok());
+        let is_written = AtomicBool::new(kept.is_some());
         let fresh = || Kept { writer: name.to_owned(), ..Kept::default() };
-        Self { path, kept: Mutex::new(kept.unwrap_or_else(fresh)) }
+        Self { path, is_written, kept: Mutex::new(kept.unwrap_or_else(fresh)) }
+    }
+
+    /// Sees to it that the name outlives the program: what it began to send when it was killed is
+    /// known as its own then.
+    ///
+    /// # Errors
+    ///
+    /// When it cannot be written.
+    pub fn keep_name(&self) -> io::Result<()> {
+        let kept = self.lock();
+        if self.is_written.load(Ordering::Relaxed) { Ok(()) } else { self.write(&kept) }
     }
 
     /// The name of this program among those that write to replicas.
@@ -54,12 +68,25 @@ impl State {
     /// When it cannot be written.
     pub fn remember(&self, address: &str, at: Position) -> io::Result<()> {
         let mut kept = self.lock();
-        if kept.replicas.insert(address.to_owned(), at) == Some(at) {
+        let before = kept.replicas.insert(address.to_owned(), at);
+        if before == Some(at) {
             return Ok(());
         }
+        let written = self.write(&kept);
+        if written.is_err() {
+            // The next try is to write it.
+            kept.replicas.remove(address);
+            kept.replicas.extend(before.map(|before| (address.to_owned(), before)));
+        }
+        written
+    }
+
+    fn write(&self, kept: &Kept) -> io::Result<()> {
         let draft = self.path.with_extension("tmp");
-        fs::write(&draft, serde_json::to_vec(&*kept)?)?;
-        fs::rename(&draft, &self.path)
+        fs::write(&draft, serde_json::to_vec(kept)?)?;
+        fs::rename(&draft, &self.path)?;
+        self.is_written.store(true, Ordering::Relaxed);
+        Ok(())
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, Kept> {

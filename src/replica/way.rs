@@ -1,6 +1,7 @@
 //! From a replica to a database, whichever Litestream wrote it.
 
 use std::path::Path;
+use std::sync::Arc;
 
 use jiff::Timestamp;
 use rusqlite::Connection;
@@ -120,13 +121,10 @@ impl Way {
         }
     }
 
-    /// How many steps it has.
+    /// How many bytes are read.
     #[must_use]
-    pub fn steps(&self) -> usize {
-        match self {
-            Self::Files(files) => files.len(),
-            Self::Legacy(chain) => chain.logs.len(),
-        }
+    pub fn bytes(&self) -> u64 {
+        self.reads().iter().map(|(_, bytes)| bytes).sum()
     }
 }
 
@@ -140,7 +138,7 @@ pub async fn verify(replica: &Replica, dir: &Path) -> Result<Verified, WayError>
     let place = place.map_err(|source| RestoreError::Write { path: dir.to_owned(), source })?;
     let path = place.path().join("restored.db");
     let way = find(replica, Target::Latest).await?;
-    let restored = restore::restore(replica, &way, &path, false, |_| {}).await?;
+    let restored = restore::restore(replica, &way, &path, false, &Arc::default()).await?;
     let counted = tokio::task::spawn_blocking(move || {
         let counted = count(&path);
         // Its files go with it.

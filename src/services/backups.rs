@@ -5,6 +5,7 @@ use std::fs::{self, DirBuilder};
 use std::io;
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
@@ -55,7 +56,7 @@ pub(super) fn families(replicas: &[ReplicaStatus], now: Timestamp) -> Vec<Family
             Kind::Gauge,
             "openrsvp_replica_up",
             "Whether nothing was wrong with the replica when it was used last",
-            &|replica| f64::from(u8::from(replica.fault.is_none())),
+            &|replica| f64::from(u8::from(replica.fault().is_none())),
         ),
         family(
             Kind::Gauge,
@@ -97,9 +98,12 @@ pub(super) fn warnings(replicas: &[ReplicaStatus], now: Timestamp) -> Vec<Warnin
         if replica.is_given_up {
             return Some(Warning::ReplicaGivenUp(address));
         }
-        let since = replica.behind_since?;
-        let is_late = behind_for(replica, now).is_some_and(|lag| lag > PATIENCE);
-        is_late.then_some(Warning::ReplicaBehind(address, since))
+        match replica.behind_since {
+            Some(since) if behind_for(replica, now).is_some_and(|lag| lag > PATIENCE) => {
+                Some(Warning::ReplicaBehind(address, since))
+            }
+            _ => replica.upkeep_fault.is_some().then_some(Warning::ReplicaUntended(address)),
+        }
     };
     replicas.iter().filter_map(warning).collect()
 }
@@ -200,7 +204,7 @@ async fn try_once(site: &Site, address: &str) -> Result<Verified, VerifyFault> {
     let replica = Replica::at(address)?;
     let way = way::find(&replica, Target::Latest).await?;
     let to = scratch.0.join("restored.db");
-    let restored = restore::restore(&replica, &way, &to, false, |_| {}).await?;
+    let restored = restore::restore(&replica, &way, &to, false, &Arc::default()).await?;
     let db = Db::open(&StoreOptions::Sqlite(SqliteOptions::new(to))).await?;
     let counted = count(&db).await;
     db.close().await;
@@ -249,6 +253,7 @@ mod tests {
             behind_since: None,
             current_at: Some(now),
             fault: None,
+            upkeep_fault: None,
             is_given_up: false,
             bytes: 1,
             files: 1,
@@ -270,5 +275,7 @@ mod tests {
         let since = now - SignedDuration::from_secs(61);
         assert_eq!(told(&behind(61)), [Warning::ReplicaBehind(address(), since)]);
         assert_eq!(told(&given_up), [Warning::ReplicaGivenUp(address())]);
+        let untended = ReplicaStatus { upkeep_fault: Some("full".to_owned()), ..current.clone() };
+        assert_eq!(told(&untended), [Warning::ReplicaUntended(address())]);
     }
 }

@@ -13,7 +13,7 @@ use crate::store::db::{Db, Engine};
 use crate::store::{channels, events, rsvps};
 
 /// Below this much free space a full disk is near.
-pub const FREE_BYTES_MIN: u64 = room::SPARE_BYTES;
+pub const FREE_BYTES_MIN: u64 = room::SPARE_BYTES_MAX;
 /// A job that is so many of its periods behind does not run any more.
 const PERIODS_LATE: i32 = 3;
 
@@ -94,6 +94,8 @@ pub enum Warning {
     Late(Job, Option<Timestamp>),
     /// A replica has not got everything, since then.
     ReplicaBehind(String, Timestamp),
+    /// A replica has everything, but grows, or takes ever longer to restore.
+    ReplicaUntended(String),
     /// A replica is not written to any more.
     ReplicaGivenUp(String),
     /// The disk is nearly full: bytes left.

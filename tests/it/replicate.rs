@@ -2,17 +2,19 @@
 //! what was committed.
 
 mod steps;
+mod trouble;
 
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::SignedDuration;
 use openrsvp::domain::clock::{Clock, Entropy};
 use openrsvp::replica::place::Replica;
 use openrsvp::replica::plan::{self, Target};
-use openrsvp::replica::replicate::{Replicas, ReplicateOptions, Replicator};
+use openrsvp::replica::replicate::{ReplicaStatus, Replicas, ReplicateOptions, Replicator};
 use openrsvp::replica::restore;
 use openrsvp::replica::way::Way;
 use rusqlite::Connection;
@@ -162,7 +164,9 @@ async fn restored(replica: &Path, target: Target, to: &Path) -> Result<String, S
     let plan = plan::plan(&files, target).map_err(|error| error.to_string())?;
     let _ = fs::remove_file(to);
     let way = Way::Files(plan);
-    restore::restore(&opened, &way, to, false, |_| {}).await.map_err(|error| error.to_string())?;
+    restore::restore(&opened, &way, to, false, &Arc::default())
+        .await
+        .map_err(|error| error.to_string())?;
     Ok(content(&Connection::open(to).expect("opened")))
 }
 

@@ -5,14 +5,17 @@ use std::fs;
 use std::io::{self, Seek as _};
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use futures_util::{StreamExt as _, TryStreamExt as _};
 use object_store::path::Path as Key;
 use object_store::{
-    Attribute, Attributes, Error, MultipartUpload, ObjectStoreExt as _, PutMode,
+    Attribute, Attributes, Error, MultipartUpload, ObjectMeta, ObjectStoreExt as _, PutMode,
     PutMultipartOptions, PutOptions, PutPayload,
 };
+
+use tokio::time::Instant;
 
 use super::{PlaceError, Replica};
 use crate::replica::ltx::Header;
@@ -22,19 +25,41 @@ use crate::replica::plan::File;
 const PART_BYTES: u64 = 8 << 20;
 /// Where a bucket keeps the time of a file (Litestream looks there).
 const TIME: &str = "litestream-timestamp";
-/// After this time an upload that did not end is nobody's.
-const CLAIM_AGE: Duration = Duration::from_secs(6 * 3600);
+/// How often whoever sends a large file says that it still does.
+const CLAIM_RENEWED: Duration = Duration::from_secs(60);
+/// After so much time without that, nobody does.
+const CLAIM_RESTS: Duration = Duration::from_secs(300);
 
-/// Who writes, and how fast.
+/// Who writes, and how fast. Clones know of the same claims.
 #[derive(Debug, Clone)]
 pub struct Writer {
     /// A name that no other program has.
     pub name: String,
     /// Most bytes a second; as fast as can be where not set.
     pub bytes_per_second: Option<u64>,
+    /// Another's claim that is waited for, as it was put there, and since when.
+    claim: Arc<Mutex<Option<(ObjectMeta, Instant)>>>,
 }
 
 impl Writer {
+    /// Somebody who writes under this name.
+    #[must_use]
+    pub fn new(name: String, bytes_per_second: Option<u64>) -> Self {
+        Self { name, bytes_per_second, claim: Arc::default() }
+    }
+
+    /// Whether a claim has not been renewed for so long that it is nobody's, by a clock of our own.
+    fn has_rested(&self, claim: &ObjectMeta) -> bool {
+        let mut known = self.claim.lock().unwrap_or_else(PoisonError::into_inner);
+        match &*known {
+            Some((same, since)) if same == claim => since.elapsed() >= CLAIM_RESTS,
+            _ => {
+                *known = Some((claim.clone(), Instant::now()));
+                false
+            }
+        }
+    }
+
     /// Waits as long as so many bytes are to take.
     async fn pace(&self, bytes: u64) {
         if let Some(limit) = self.bytes_per_second {
@@ -64,7 +89,8 @@ impl Replica {
         } else {
             self.put_in_parts(file, body, writer).await?
         };
-        if is_new || self.header(file).await.is_ok_and(|found| found == header) {
+        // Whether it is ours is not known before it was looked at.
+        if is_new || self.look_at(file).await? == (header, file.size) {
             return Ok(());
         }
         Err(PlaceError::Taken(file.name()))
@@ -76,6 +102,7 @@ impl Replica {
         body: &fs::File,
         writer: &Writer,
     ) -> Result<bool, PlaceError> {
+        self.require_same_directory()?;
         let dir = self.dir.join("ltx").join(file.level.to_string());
         let to = dir.join(file.name());
         // One for each program, lest one writes into what another has just linked.
@@ -114,11 +141,10 @@ impl Replica {
         let name = || PutPayload::from(writer.name.clone());
         if !is_new(self.store.put_opts(&claim, name(), options()).await)? {
             let found = self.store.get(&claim).await?;
-            let age = SystemTime::from(file.at).duration_since(found.meta.last_modified.into());
-            let is_old = age.is_ok_and(|age| age > CLAIM_AGE);
+            let meta = found.meta.clone();
             let is_own = found.bytes().await? == writer.name.as_bytes();
-            if !is_own && !is_old {
-                return Err(PlaceError::Taken(file.name()));
+            if !is_own && !writer.has_rested(&meta) {
+                return Err(PlaceError::Claimed(file.name()));
             }
         }
         match self.store.head(&self.key(file)).await {
@@ -128,32 +154,45 @@ impl Replica {
         }
         let options = PutMultipartOptions { attributes: times(file), ..Default::default() };
         let mut upload = self.store.put_multipart_opts(&self.key(file), options).await?;
-        if let Err(error) = self.put_parts(upload.as_mut(), file, body, writer).await {
+        let put = self.put_parts(upload.as_mut(), file, body, writer, &claim).await;
+        if !matches!(put, Ok(true)) {
             // What was sent costs money until the bucket forgets it.
             let _ = upload.abort().await;
-            return Err(error);
+            return put;
         }
         self.store.delete(&claim).await?;
         Ok(true)
     }
 
+    /// `false` when somebody else has put the file there meanwhile.
     async fn put_parts(
         &self,
         upload: &mut dyn MultipartUpload,
         file: &File,
         body: &fs::File,
         writer: &Writer,
-    ) -> Result<(), PlaceError> {
-        let mut at = 0;
+        claim: &Key,
+    ) -> Result<bool, PlaceError> {
+        let (mut at, mut claimed) = (0, Instant::now());
         while at < file.size {
             let length = PART_BYTES.min(file.size - at);
             let bytes = part(body, at, length).map_err(|error| self.unread(error))?;
             upload.put_part(PutPayload::from(bytes)).await?;
             writer.pace(length).await;
             at += length;
+            if claimed.elapsed() >= CLAIM_RENEWED {
+                self.store.put(claim, PutPayload::from(writer.name.clone())).await?;
+                claimed = Instant::now();
+            }
+        }
+        // The end of it would write over what is there.
+        match self.store.head(&self.key(file)).await {
+            Ok(_) => return Ok(false),
+            Err(Error::NotFound { .. }) => {}
+            Err(error) => return Err(error.into()),
         }
         upload.complete().await?;
-        Ok(())
+        Ok(true)
     }
 
     /// Removes files.
@@ -181,6 +220,12 @@ impl Replica {
     ///
     /// When nothing can be written at all.
     pub async fn probe(&self, name: &str) -> Result<bool, PlaceError> {
+        if !self.is_bucket {
+            let (dir, name) = (self.dir.clone(), format!("openrsvp-probe-{name}"));
+            let probed = tokio::task::spawn_blocking(move || has_links(&dir, &name)).await;
+            let probed = probed.unwrap_or_else(|error| Err(io::Error::other(error)));
+            return probed.map_err(|error| PlaceError::Write(self.dir.clone(), error));
+        }
         let key: Key = self.root.clone().join(format!("openrsvp-probe-{name}"));
         let create = || PutOptions::from(PutMode::Create);
         let put = || self.store.put_opts(&key, PutPayload::from_static(b"probe"), create());
@@ -199,11 +244,34 @@ impl Replica {
     }
 }
 
+/// Whether a file that is there cannot be written over by a second name.
+fn has_links(dir: &Path, name: &str) -> io::Result<bool> {
+    let [first, second] = ["a", "b"].map(|end| dir.join(format!("{name}-{end}")));
+    fs::write(&first, b"probe")?;
+    let linked = fs::hard_link(&first, &second);
+    // It says nothing to whoever reads the replica, should it stay.
+    let _ = fs::remove_file(&second);
+    fs::remove_file(&first)?;
+    Ok(linked.is_ok())
+}
+
+/// Makes a directory where there is none, for its owner alone: what a replica holds is not for
+/// everybody.
+fn make(dir: &Path) -> io::Result<()> {
+    match fs::DirBuilder::new().mode(0o700).create(dir) {
+        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(error),
+        _ => Ok(()),
+    }
+}
+
 /// Makes a file under a name that is free, by way of `draft`; `false` when it is not.
 fn link(path: &Path, draft: &Path, mut body: fs::File, at: SystemTime) -> io::Result<bool> {
     let dir = path.parent().unwrap_or(Path::new("."));
-    // What a replica holds is not for everybody.
-    fs::DirBuilder::new().recursive(true).mode(0o700).create(dir)?;
+    if !dir.exists() {
+        // The replica itself is not made: where it is gone its disk is.
+        dir.parent().map_or(Ok(()), make)?;
+        make(dir)?;
+    }
     // What a program left that was killed may be a file of the replica by another name: it is not
     // to be written into.
     match fs::remove_file(draft) {

@@ -1,49 +1,45 @@
 //! Brings to one replica what it has not got.
 
-use std::fs;
 use std::io;
+use std::sync::Arc;
 use std::time::Duration;
 
-use jiff::Timestamp;
-use tempfile::NamedTempFile;
 use tokio::sync::watch;
 
+use super::shelf::Shelf;
 use super::{Replicas, ReplicateError};
-use crate::replica::ltx::Header;
 use crate::replica::place::write::Writer;
 use crate::replica::place::{PlaceError, Replica, without_query};
-use crate::replica::plan::{File, SNAPSHOTS};
-use crate::replica::source::{Batch, Frozen, Position, Source, SourceError};
+use crate::replica::plan::{self, File, SNAPSHOTS, Target};
+use crate::replica::source::{Batch, Position, Source, SourceError};
 
 /// The longest pause after a failure; the first is two intervals, and each is twice the one before.
-const PAUSE_MAX: Duration = Duration::from_secs(60);
+pub(super) const PAUSE_MAX: Duration = Duration::from_secs(60);
 /// A replica whose newest file is younger may have another program that writes to it.
 const FRESH: Duration = Duration::from_secs(120);
 
 /// Who brings commits to one replica.
 pub(super) struct Courier {
-    pub(super) replicas: Replicas,
-    pub(super) number: usize,
+    replicas: Replicas,
+    number: usize,
     address: String,
     writer: Writer,
-    /// The replica and the files in it, once they are known.
-    pub(super) known: Option<(Replica, Vec<File>)>,
+    /// The replica, once it is known what is in it; its keeper looks after it from then on.
+    shelf: watch::Sender<Option<Arc<Shelf>>>,
     /// The whole database, on its way.
     whole: Option<Batch>,
-    /// When each level was merged last.
-    pub(super) merged_at: Vec<Timestamp>,
 }
 
 impl Courier {
-    pub(super) fn new(replicas: Replicas, number: usize) -> Self {
-        let shared = &replicas.0;
-        let writer = Writer {
-            name: shared.state.writer(),
-            bytes_per_second: shared.options.bytes_per_second,
-        };
-        let merged_at = vec![shared.clock.now(); shared.options.levels.len()];
-        let address = shared.options.replicas[number].clone();
-        Self { number, address, writer, known: None, whole: None, merged_at, replicas }
+    pub(super) fn new(
+        replicas: Replicas,
+        number: usize,
+        shelf: watch::Sender<Option<Arc<Shelf>>>,
+    ) -> Self {
+        let options = &replicas.0.options;
+        let writer = Writer::new(replicas.0.state.writer(), options.bytes_per_second);
+        let address = options.replicas[number].clone();
+        Self { number, address, writer, shelf, whole: None, replicas }
     }
 
     /// Works until told to stop, and then once more.
@@ -54,7 +50,7 @@ impl Courier {
         loop {
             // A closed channel means the program is gone: stop as well.
             let is_last = *stop.borrow() || stop.has_changed().is_err();
-            match self.round(is_last).await {
+            match self.round().await {
                 Ok(()) => {
                     self.succeeded();
                     pause = interval;
@@ -102,15 +98,28 @@ impl Courier {
             }
             status.fault = Some(error.to_string());
         });
-        let is_gone =
-            |error: &object_store::Error| matches!(error, object_store::Error::NotFound { .. });
-        if matches!(error, ReplicateError::Place(PlaceError::Store(error)) if is_gone(error)) {
-            // Somebody tidied up: look again at what is there.
-            self.known = None;
+        let shelf = self.shelf.borrow().clone();
+        match (error, shelf) {
+            // Somebody tidied up, or another disk lies there: look again at what is there.
+            (
+                ReplicateError::Place(
+                    PlaceError::Store(object_store::Error::NotFound { .. })
+                    | PlaceError::OtherDirectory(_),
+                ),
+                _,
+            ) => self.forget(),
+            // Its keys may be others now. Where there are none just now, they are read again later.
+            (ReplicateError::Place(_), Some(shelf)) => _ = shelf.reopen(),
+            _ => {}
         }
-        if let Err(error) = self.look().await {
-            tracing::warn!(%error, "it is not known how far the replica is behind");
-        }
+        // What is wrong with the database was told just now.
+        let _ = self.look().await;
+    }
+
+    /// What is in the replica is not known any longer.
+    fn forget(&mut self) {
+        self.shelf.send_replace(None);
+        self.whole = None;
     }
 
     /// Leaves the replica to the program that writes to it.
@@ -129,17 +138,17 @@ impl Courier {
         }
     }
 
-    /// Brings everything there is. Upkeep is left out where the program stops.
-    async fn round(&mut self, is_last: bool) -> Result<(), ReplicateError> {
-        if self.known.is_none() {
-            self.find().await?;
-        }
+    /// Brings everything there is.
+    async fn round(&mut self) -> Result<(), ReplicateError> {
+        let known = self.shelf.borrow().clone();
+        let shelf = match known {
+            Some(shelf) => shelf,
+            None => self.find().await?,
+        };
+        shelf.taken()?;
         self.look().await?;
-        self.send_whole().await?;
-        self.send_commits().await?;
-        if !is_last {
-            self.look_after().await?;
-        }
+        self.send_whole(&shelf).await?;
+        self.send_commits(&shelf).await?;
         self.remember().await
     }
 
@@ -159,10 +168,17 @@ impl Courier {
     }
 
     /// Looks at what the replica has, and goes on from there if that is certain to be right.
-    async fn find(&mut self) -> Result<(), ReplicateError> {
-        let replica = Replica::at_or_new(&self.address)?;
+    async fn find(&mut self) -> Result<Arc<Shelf>, ReplicateError> {
+        self.replicas.0.state.keep_name()?;
+        let is_known = self.replicas.0.state.position(self.name()).is_some();
+        // A directory that is gone, or empty, is a disk that is not mounted.
+        let opened = if is_known { Replica::at } else { Replica::at_or_new };
+        let replica = opened(&self.address)?;
         let mut files = replica.list().await?;
-        let is_guarded = !replica.is_bucket() || replica.probe(&self.writer.name).await?;
+        if is_known {
+            replica.require_some(&files)?;
+        }
+        let is_guarded = replica.probe(&self.writer.name).await?;
         if !is_guarded {
             tracing::warn!(
                 replica = self.name(),
@@ -170,7 +186,10 @@ impl Courier {
             );
         }
         let at = self.resume(&replica, &files).await?;
-        if at.is_none_or(|at| at.txid != newest(&files)) {
+        // What cannot be restored is not gone on with.
+        let planned = plan::plan(&files, Target::Latest).ok();
+        let reached = planned.and_then(|planned| planned.last().map(|file| file.max));
+        if at.is_none() || at.map(|at| at.txid) != reached {
             self.source(Source::lose).await?;
             files = self.watch(&replica, files).await?;
         }
@@ -178,8 +197,10 @@ impl Courier {
             status.txid = newest(&files);
             status.is_guarded = Some(is_guarded);
         });
-        self.known = Some((replica, files));
-        Ok(())
+        let (replicas, writer) = (self.replicas.clone(), self.writer.clone());
+        let shelf = Arc::new(Shelf::new(replicas, self.number, writer, replica, files));
+        self.shelf.send_replace(Some(shelf.clone()));
+        Ok(shelf)
     }
 
     /// Goes on from what is remembered, if the log still has it; and from files that came after
@@ -197,9 +218,14 @@ impl Courier {
         if !files.iter().any(|file| file.max == at.txid) {
             return unable("its last file is gone");
         }
+        let next = self.source(|source, number| source.next_txid(number)).await?;
+        if next == Some(newest(files) + 1) && next == Some(at.txid + 1) {
+            // It was followed from there all the time.
+            return Ok(Some(at));
+        }
         while let Some(file) = files.iter().find(|file| (file.level, file.min) == (0, at.txid + 1))
         {
-            let spool = self.spool()?;
+            let spool = self.replicas.spool()?;
             let header = replica.header(file).await?;
             let body = replica.open(file, spool.path()).await?;
             let next = self.source(move |source, _| source.recognize(at, header, &body));
@@ -234,33 +260,48 @@ impl Courier {
     }
 
     /// Sends the whole database, where the replica cannot go on.
-    async fn send_whole(&mut self) -> Result<(), ReplicateError> {
-        let Some((_, files)) = &self.known else { return Ok(()) };
-        // Times never go back, whatever becomes of the clock.
-        let last = files.iter().map(|file| file.at).max();
-        let (first, now) =
-            (newest(files) + 1, self.replicas.0.clock.now().max(last.unwrap_or_default()));
-        let frozen = self.source(move |source, number| {
-            source.is_lost(number).then(|| source.freeze(number, first, now)).transpose()
-        });
-        if let Some(frozen) = frozen.await?? {
-            tracing::info!(replica = self.name(), "sending the whole database to the replica");
-            self.whole = Some(self.encode(frozen).await?);
+    async fn send_whole(&mut self, shelf: &Shelf) -> Result<(), ReplicateError> {
+        if self.source(|source, number| source.is_lost(number)).await? {
+            self.whole = None;
+            // What is there now: the answer to the last thing that was put may have been lost.
+            let files = shelf.relist().await?;
+            self.whole = Some(self.take_whole(&files).await?);
         }
         if let Some(batch) = &self.whole {
-            let (body, size, header) = (batch.file.try_clone()?, batch.size, batch.header);
-            self.put(SNAPSHOTS, size, header, &body).await?;
+            shelf.put(SNAPSHOTS, batch.size, batch.header, &batch.file).await?;
+            self.source(Source::begun).await?;
             self.replicas.tell(self.number, |status| status.whole_copies += 1);
             self.whole = None;
         }
         Ok(())
     }
 
+    /// Makes a file of the whole database, to follow these. Commits are counted from there on; so
+    /// the replica stays lost where it cannot be made.
+    async fn take_whole(&self, files: &[File]) -> Result<Batch, ReplicateError> {
+        tracing::info!(replica = self.name(), "sending the whole database to the replica");
+        // Times never go back, whatever becomes of the clock.
+        let since = files.iter().map(|file| file.at).max().unwrap_or_default();
+        let anew = Some((newest(files) + 1, since));
+        let taken = match self.source(move |source, number| source.freeze(number, anew)).await {
+            Ok(Ok(Some(frozen))) => self.replicas.encode(frozen).await,
+            Ok(Ok(None)) => {
+                Err(SourceError::Io(io::Error::other("there is nothing to follow")).into())
+            }
+            Ok(Err(error)) => Err(error.into()),
+            Err(error) => Err(error),
+        };
+        if taken.is_err() {
+            self.source(Source::lose).await?;
+        }
+        taken
+    }
+
     /// Sends what was committed until now. What is committed meanwhile waits for the next round:
     /// else there would be no end to it, nor to what it costs.
-    pub(super) async fn send_commits(&mut self) -> Result<(), ReplicateError> {
+    async fn send_commits(&mut self, shelf: &Shelf) -> Result<(), ReplicateError> {
         let now = self.replicas.0.clock.now();
-        let until = self.source(move |source, number| source.prepare(number, now)).await??;
+        let until = self.source(Source::prepare).await??;
         loop {
             let next = self.source(move |source, number| {
                 let next = source.next(number).filter(|batch| Some(batch.after.txid) <= until);
@@ -269,7 +310,7 @@ impl Courier {
                 Ok::<_, SourceError>(Some((body, batch.size, batch.header)))
             });
             let Some((body, size, header)) = next.await?? else { break };
-            self.put(0, size, header, &body).await?;
+            shelf.put(0, size, header, &body).await?;
             self.source(move |source, number| source.sent(number, header.max)).await?;
             self.remember().await?;
         }
@@ -289,40 +330,8 @@ impl Courier {
         self.look().await
     }
 
-    /// Makes a file of the whole database.
-    pub(super) async fn encode(&self, frozen: Frozen) -> Result<Batch, ReplicateError> {
-        let dir = self.replicas.0.dir.clone();
-        let encoded = tokio::task::spawn_blocking(move || frozen.encode(&dir)).await;
-        Ok(encoded.map_err(io::Error::other)??)
-    }
-
-    /// Puts a file into the replica.
-    pub(super) async fn put(
-        &mut self,
-        level: u8,
-        size: u64,
-        header: Header,
-        body: &fs::File,
-    ) -> Result<(), ReplicateError> {
-        let Some((replica, files)) = &mut self.known else { return Ok(()) };
-        let file = File { level, min: header.min, max: header.max, at: header.at, size };
-        replica.put(&file, header, body, &self.writer).await?;
-        files.push(file);
-        self.replicas.tell(self.number, |status| {
-            status.txid = status.txid.max(header.max);
-            status.bytes += size;
-            status.files += 1;
-        });
-        Ok(())
-    }
-
-    /// A file for a while, for what is read from the replica.
-    pub(super) fn spool(&self) -> io::Result<NamedTempFile> {
-        NamedTempFile::with_prefix_in(crate::replica::source::COPY, &self.replicas.0.dir)
-    }
-
     /// Asks the database for what concerns this replica.
-    pub(super) async fn source<T: Send + 'static>(
+    async fn source<T: Send + 'static>(
         &self,
         ask: impl FnOnce(&mut Source, usize) -> T + Send + 'static,
     ) -> Result<T, ReplicateError> {

@@ -22,6 +22,23 @@ pub struct Batch {
     pub after: Position,
 }
 
+/// The end of a log, in memory: it outlasts the log.
+#[derive(Debug, Default)]
+pub(super) struct Tail {
+    begin: u64,
+    bytes: Vec<u8>,
+}
+
+impl Tail {
+    /// Reads the page that lay at `offset` of the log.
+    fn page(&self, offset: u64, page: &mut [u8]) -> io::Result<()> {
+        let at = offset.checked_sub(self.begin).and_then(|at| usize::try_from(at).ok());
+        let found = at.and_then(|at| self.bytes.get(at..at + page.len()));
+        page.copy_from_slice(found.ok_or(io::ErrorKind::UnexpectedEof)?);
+        Ok(())
+    }
+}
+
 impl Source {
     /// Whether `file`, which a replica got after `at`, holds exactly what the log has there; gives
     /// back how far the replica is with it. So an upload is known whose answer was lost.
@@ -37,21 +54,67 @@ impl Source {
         if !begins || !log.has(at.end)? {
             return Ok(None);
         }
-        let Some(found) = log.committed(at.end, at.commit, range.length)? else { return Ok(None) };
-        let own = self.encode(&log, at, &found, header.at)?;
+        let end = range.offset.saturating_add(range.length).min(self.tip.offset);
+        let Some(found) = log.committed(at.end, at.commit, end)? else { return Ok(None) };
+        let own = self.encode(|offset, page| log.page(offset, page), at, &found, header.at)?;
         let is_same = own.header == header && same_bytes(&own.file, file)?;
         Ok(is_same.then_some(own.after))
     }
 
     /// Makes a batch of what a replica was not sent.
-    pub(super) fn cut(&mut self, replica: usize, now: Timestamp) -> Result<(), SourceError> {
-        let Some(feed) = &self.feeds[replica] else { return Ok(()) };
-        if feed.unsent.end == feed.taken.end {
+    pub(super) fn cut(&mut self, replica: usize) -> Result<(), SourceError> {
+        let Some(feed) = self.feeds[replica].as_ref().filter(|feed| feed.has_uncut()) else {
             return Ok(());
+        };
+        let salts = feed.unsent.end.salts;
+        let is_same =
+            |log: &Option<Log>| log.as_ref().is_some_and(|log| log.start().salts == salts);
+        if let Some(log) = Log::open(&self.path)?.filter(|log| log.start().salts == salts) {
+            log.settle()?;
+            self.cut_from(replica, |offset, page| log.page(offset, page))?;
         }
-        let Some(log) = Log::open(&self.path)? else { return Ok(()) };
-        log.settle()?;
-        let batch = self.encode(&log, feed.taken, &feed.unsent, now)?;
+        if !is_same(&Log::open(&self.path)?) {
+            // It has begun anew meanwhile: what was read is anything.
+            self.feeds[replica] = None;
+        }
+        Ok(())
+    }
+
+    /// What is in the log and in no batch yet; with the lock held, and the log read to its end.
+    pub(super) fn tail(&self) -> Result<Tail, SourceError> {
+        let uncut = self.feeds.iter().flatten().filter(|feed| feed.has_uncut());
+        let begin = uncut.map(|feed| feed.taken.end.offset).min();
+        let log = Log::open(&self.path)?;
+        let (Some(begin), Some(log)) = (begin, log) else { return Ok(Tail::default()) };
+        Ok(Tail { begin, bytes: log.bytes(begin, self.tip.offset)? })
+    }
+
+    /// Makes batches of what was not sent, once the log may have begun anew. It was brought to the
+    /// disk before it was moved.
+    pub(super) fn cut_tail(&mut self, tail: &Tail) -> Result<(), SourceError> {
+        let mut first = Ok(());
+        for replica in 0..self.feeds.len() {
+            let cut = self.cut_from(replica, |offset, page| tail.page(offset, page));
+            if cut.is_err() {
+                // Nobody has it any longer.
+                self.feeds[replica] = None;
+                first = first.and(cut);
+            }
+        }
+        first
+    }
+
+    /// Makes a batch of what a replica was not sent, from pages that `read` finds by where they lie
+    /// in the log.
+    fn cut_from(
+        &mut self,
+        replica: usize,
+        read: impl Fn(u64, &mut [u8]) -> io::Result<()>,
+    ) -> Result<(), SourceError> {
+        let Some(feed) = self.feeds[replica].as_ref().filter(|feed| feed.has_uncut()) else {
+            return Ok(());
+        };
+        let batch = self.encode(read, feed.taken, &feed.unsent, self.clock.now())?;
         if let Some(feed) = &mut self.feeds[replica] {
             feed.taken = batch.after;
             feed.unsent = Committed::none_at(batch.after.end, batch.after.commit);
@@ -63,7 +126,7 @@ impl Source {
     /// Writes what was committed after `from` into a file without a name.
     fn encode(
         &self,
-        log: &Log,
+        read: impl Fn(u64, &mut [u8]) -> io::Result<()>,
         from: Position,
         found: &Committed,
         now: Timestamp,
@@ -86,7 +149,7 @@ impl Source {
         };
         let mut file = tempfile::tempfile_in(&self.dir)?;
         let mut writer = LtxWriter::begin(BufWriter::new(&mut file), header)?;
-        let mut page = vec![0; log.page_size()];
+        let mut page = vec![0; self.page_size as usize];
         // Pages that the database grew by need not be in the log.
         let grown = found.least.saturating_add(1)..=found.commit;
         let mut numbers: Vec<u32> = found.pages.keys().copied().chain(grown).collect();
@@ -94,7 +157,7 @@ impl Source {
         numbers.dedup();
         for number in numbers.into_iter().filter(|number| *number != header.lock_page()) {
             match found.pages.get(&number) {
-                Some(offset) => log.page(*offset, &mut page)?,
+                Some(offset) => read(*offset, &mut page)?,
                 None => page.fill(0),
             }
             writer.page(number, &page)?;

@@ -6,33 +6,48 @@ use std::path::Path;
 use std::time::Duration;
 
 use rusqlite::config::DbConfig;
-use rusqlite::{Connection, OpenFlags};
+use rusqlite::{Connection, ErrorCode, OpenFlags};
 
 use super::SourceError;
 
-/// How often to try, and how long to wait in between, until a writer ends. Where one comes after
-/// the other there are moments in between, which longer waits would miss.
-const TRIES: i32 = 20_000;
-const PAUSE: Duration = Duration::from_micros(500);
+/// How long to wait for whoever has the database to themselves.
+const PATIENCE: Duration = Duration::from_secs(10);
+/// How often to try for the write lock, and how long to wait in between, until a writer ends. Where
+/// one comes after the other there are moments in between, which longer pauses would miss.
+pub(super) const TRIES: u32 = 20_000;
+/// After so many tries the log is read meanwhile.
+pub(super) const READ_TRIES: u32 = 8;
+pub(super) const PAUSE: Duration = Duration::from_micros(500);
 
 /// A connection that leaves the log alone.
 pub(super) fn connect(path: &Path) -> Result<Connection, SourceError> {
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let mut connection = Connection::open_with_flags(path, flags)?;
-    connection.busy_handler(Some(|tries| {
-        std::thread::sleep(PAUSE);
-        tries < TRIES
-    }))?;
+    let connection = Connection::open_with_flags(path, flags)?;
+    connection.busy_timeout(PATIENCE)?;
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
     connection.pragma_update(None, "wal_autocheckpoint", 0)?;
     connection.pragma_update(None, "synchronous", "FULL")?;
     Ok(connection)
 }
 
+/// Whether somebody else has the lock.
+pub(super) fn is_busy(error: &rusqlite::Error) -> bool {
+    error.sqlite_error_code() == Some(ErrorCode::DatabaseBusy)
+}
+
 /// Begins a read transaction.
 pub(super) fn hold(connection: &Connection) -> Result<(), SourceError> {
     connection.execute_batch("BEGIN; SELECT COUNT(*) FROM sqlite_schema;")?;
     Ok(())
+}
+
+/// How many frames of the log SQLite goes by. What lies behind them was never committed, however
+/// whole it is: its writer failed at the last moment.
+pub(super) fn frames(connection: &Connection) -> Result<u64, SourceError> {
+    let mut ask = connection.prepare_cached("PRAGMA wal_checkpoint(NOOP)")?;
+    let frames: i64 = ask.query_row([], |row| row.get(1))?;
+    // -1 where there is no log.
+    Ok(u64::try_from(frames).unwrap_or(0))
 }
 
 /// Moves the log into the file, as far as no reader needs the file as it is.

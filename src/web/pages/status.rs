@@ -75,6 +75,10 @@ fn words(warning: &Warning, now: Timestamp) -> (String, String) {
             format!("{address} has been behind for {}.", long(now.duration_since(*since))),
             "Mend what is said below, under Backups; then it catches up by itself.".to_owned(),
         ),
+        Warning::ReplicaUntended(address) => (
+            format!("{address} gets everything, but cannot be kept small."),
+            "Mend what is said below, under Backups; nothing is lost until then.".to_owned(),
+        ),
         Warning::ReplicaGivenUp(address) => (
             format!("{address} is not written to any more."),
             "Give each program a replica of its own, then start this one anew.".to_owned(),
@@ -198,8 +202,8 @@ fn replica_row(replica: &ReplicaStatus, now: Timestamp) -> ReplicaRow {
         address: replica.address.clone(),
         state: state.to_owned(),
         since,
-        fault: replica.fault.clone().unwrap_or_default(),
-        is_alarm: replica.is_given_up || replica.fault.is_some(),
+        fault: replica.fault().unwrap_or_default().to_owned(),
+        is_alarm: replica.is_given_up || replica.fault().is_some(),
         sent: format!(
             "{} in {}",
             bytes(replica.bytes),
