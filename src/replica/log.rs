@@ -83,11 +83,6 @@ impl Log {
         self.start
     }
 
-    /// Bytes of a page.
-    pub fn page_size(&self) -> usize {
-        self.page_size
-    }
-
     /// Reads what was committed after `from`, and no further than the offset `until`; `None` when
     /// nothing was. `commit` is the size of the database at `from`.
     pub fn committed(

@@ -37,16 +37,16 @@ pub enum PlaceError {
     #[error("a replica is named as file:///directory or s3://bucket/prefix, and {0} is neither")]
     Address(String),
     /// There is no such directory.
-    #[error("the directory {0} is not there: is its disk mounted?")]
+    #[error("the directory {0} is not there: is its disk mounted? Else make it")]
     NoDirectory(PathBuf),
     /// There is another one.
     #[error("the directory {0} is another than before: is its disk mounted?")]
     OtherDirectory(PathBuf),
     /// It held what was sent there, and holds nothing now.
     #[error(
-        "the directory {0} holds nothing of what was sent there: is its disk mounted? If it was \
-         emptied on purpose, remove the directory too, and what ends in -replication beside the \
-         database, and start the program anew"
+        "the directory {0} holds nothing of what was sent there: is its disk mounted? If it is \
+         meant to be empty, remove what ends in -replication beside the database, and start the \
+         program anew"
     )]
     Emptied(PathBuf),
     /// It does not answer, or refuses.
@@ -110,9 +110,6 @@ impl Replica {
         match url.scheme() {
             "file" => {
                 let dir = url.to_file_path().map_err(|()| wrong())?;
-                if !dir.is_dir() {
-                    return Err(PlaceError::NoDirectory(dir));
-                }
                 let identity =
                     identity(&dir).ok_or_else(|| PlaceError::NoDirectory(dir.clone()))?;
                 let store = Arc::new(LocalFileSystem::new_with_prefix(&dir)?);
@@ -150,6 +147,9 @@ impl Replica {
     /// Refuses a directory that is not the one that was opened: what lies below a disk that is not
     /// mounted is not the replica.
     fn require_same_directory(&self) -> Result<(), PlaceError> {
+        if self.is_bucket {
+            return Ok(());
+        }
         match identity(&self.dir) {
             None => Err(PlaceError::NoDirectory(self.dir.clone())),
             Some(found) if found != self.identity => {
@@ -192,6 +192,7 @@ impl Replica {
     ///
     /// When the replica does not answer.
     pub async fn list(&self) -> Result<Vec<File>, PlaceError> {
+        self.require_same_directory()?;
         let mut files = Vec::new();
         for level in 0..=SNAPSHOTS {
             let mut found = self.store.list(Some(&self.folder(level)));
@@ -203,6 +204,8 @@ impl Replica {
                 files.push(File { level, min, max, at, size: object.size });
             }
         }
+        // Where it is gone nothing is found, which is no error to whoever lists.
+        self.require_same_directory()?;
         Ok(files)
     }
 

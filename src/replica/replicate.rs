@@ -27,15 +27,10 @@ use keeper::Keeper;
 
 /// So many bytes of the log are moved into the file at once, ...
 const MOVED_BYTES: u64 = 4 << 20;
-/// ... with so many in it it is to begin anew, as soon as little is written, ...
+/// ... with so many in it it is to begin anew, ...
 const LOG_BYTES: u64 = 16 << 20;
-/// ... and with so many in any case: in a storm of writes they all wait for that, so it is to be
-/// rare, ...
-const LOG_BYTES_MAX: u64 = 64 << 20;
 /// ... and with fewer after this time.
 const LOG_AGE: Duration = Duration::from_secs(60);
-/// It is little if no more bytes than these came between two looks.
-const CALM_BYTES: u64 = 256 << 10;
 /// How often that is looked at.
 const LOOK: Duration = Duration::from_millis(200);
 
@@ -111,7 +106,7 @@ pub enum ReplicateError {
     Place(#[from] PlaceError),
     /// A file of the replica is broken.
     #[error(
-        "files of the replica cannot be merged, one from {first} to {} is broken: {source}",
+        "files of the replica, from {first} to {}, cannot be merged: {source}",
         last.name()
     )]
     Merge {
@@ -207,7 +202,9 @@ impl Replicas {
     /// When the database refuses.
     pub async fn checkpoint(&self) -> Result<bool, SourceError> {
         let moved = self.with_source(|source| source.checkpoint(None)).await??;
-        self.0.moved.send_replace(());
+        if moved {
+            self.0.moved.send_replace(());
+        }
         Ok(moved)
     }
 
@@ -276,27 +273,25 @@ impl Replicator {
 async fn keep_log_short(replicas: Replicas, mut stop: watch::Receiver<bool>) {
     let limit = replicas.0.options.log_limit;
     let look = replicas.0.options.sync_interval.min(LOOK);
-    let (mut moved_at, mut is_well, mut before) = (Instant::now(), true, 0);
+    let (mut moved_at, mut is_well) = (Instant::now(), true);
     // A closed channel means the program is gone: stop as well.
     while tokio::time::timeout(look, stop.changed()).await.is_err() {
         let is_old = moved_at.elapsed() >= LOG_AGE;
         let moved = replicas.with_source(move |source| {
             source.follow()?;
             let bytes = source.log_bytes();
-            let is_calm = bytes.all.saturating_sub(before) < CALM_BYTES;
-            let is_long = bytes.unsealed >= LOG_BYTES.min(limit) && is_calm;
-            let is_due = is_long || is_old || bytes.unsealed >= LOG_BYTES_MAX.min(limit);
+            let is_due = is_old || bytes.unsealed >= LOG_BYTES.min(limit);
             if is_due && source.checkpoint((bytes.all >= limit).then_some(limit))? {
-                return Ok((true, bytes.all));
+                return Ok(true);
             }
             if bytes.unmarked >= MOVED_BYTES {
                 source.move_most()?;
             }
-            Ok((false, bytes.all))
+            Ok(false)
         });
         match moved.await.flatten() {
-            Ok((is_moved, bytes)) => {
-                (is_well, before) = (true, bytes);
+            Ok(is_moved) => {
+                is_well = true;
                 if is_moved {
                     moved_at = Instant::now();
                     replicas.0.moved.send_replace(());

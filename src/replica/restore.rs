@@ -1,13 +1,12 @@
 //! Makes a database out of a replica.
 
+mod pages;
+
 use std::fs;
-use std::io::{self, BufReader, Read};
-use std::os::unix::fs::FileExt as _;
+use std::io::{self, BufReader};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::mpsc::{self, Receiver, SyncSender};
-use std::thread;
 
 use jiff::Timestamp;
 use rusqlite::config::DbConfig;
@@ -16,19 +15,15 @@ use rusqlite::{Connection, ErrorCode, OpenFlags};
 use lz4_flex::frame::FrameDecoder;
 
 use super::legacy::{Chain, Piece};
-use super::ltx::{Header, LtxError, LtxReader};
+use super::ltx::{Header, LtxError};
 use super::place::{PlaceError, Replica};
 use super::plan::File;
 use super::room::{self, NoRoom};
 use super::way::Way;
+use pages::apply;
 
 /// Bytes that are read or written at once.
 const BUFFER: usize = 1 << 20;
-/// So many runs of pages wait at most to be written.
-const RUNS_WAITING: usize = 8;
-/// After so many bytes the disk is told to begin.
-const FLUSH_BYTES: usize = 32 << 20;
-
 /// Why a database was not restored. Nothing was changed then.
 #[derive(Debug, thiserror::Error)]
 pub enum RestoreError {
@@ -149,83 +144,6 @@ fn absorb_log(path: &Path) -> Result<(), RestoreError> {
     connection.close().map_err(|(_, error)| unsound(error))
 }
 
-/// Writes the pages of one file over what is there, after the file with the header `before`.
-fn apply(
-    source: &fs::File,
-    output: &fs::File,
-    wanted: &File,
-    before: Option<Header>,
-    tell: impl Fn(u64),
-) -> Result<Header, LtxError> {
-    let mut reader = LtxReader::open(BufReader::with_capacity(BUFFER, source))?;
-    let header = reader.header();
-    if (header.min, header.max) != (wanted.min, wanted.max) {
-        return Err(LtxError::Damaged("its name is another's"));
-    }
-    if before.is_some_and(|before| before.page_size != header.page_size) {
-        return Err(LtxError::Damaged("its pages have another size than those before"));
-    }
-    let size = header.page_size as usize;
-    let (runs, waiting) = mpsc::sync_channel(RUNS_WAITING);
-    let (read, written) = thread::scope(|scope| {
-        let writing = scope.spawn(move || write_runs(&waiting, size, output));
-        let read = read_runs(&mut reader, size, &runs, tell);
-        drop(runs);
-        (read, writing.join())
-    });
-    // Whoever reads stops as soon as nobody writes any more: that is the reason then.
-    written.unwrap_or_else(|_| Err(io::Error::other("its thread has stopped")))?;
-    read?;
-    output.set_len(u64::from(header.commit) * u64::from(header.page_size))?;
-    Ok(header)
-}
-
-/// Pages that follow each other.
-struct Run {
-    first: u32,
-    pages: Vec<u8>,
-}
-
-/// Unpacks all pages of a file, for whoever writes them meanwhile.
-fn read_runs(
-    reader: &mut LtxReader<impl Read>,
-    size: usize,
-    runs: &SyncSender<Run>,
-    tell: impl Fn(u64),
-) -> Result<(), LtxError> {
-    let mut page = vec![0; size];
-    let mut run = Run { first: 1, pages: Vec::new() };
-    while let Some(number) = reader.next_page(&mut page)? {
-        let next = u64::from(run.first) + (run.pages.len() / size) as u64;
-        if run.pages.len() >= BUFFER || u64::from(number) != next {
-            let done = std::mem::replace(&mut run, Run { first: number, pages: Vec::new() });
-            if runs.send(done).is_err() {
-                return Ok(());
-            }
-            tell(reader.offset());
-        }
-        run.pages.extend_from_slice(&page);
-    }
-    // It fails only where the one before would have.
-    let _ = runs.send(run);
-    Ok(())
-}
-
-/// Writes pages to where they belong, and has the disk begin with them: what waits for it at the
-/// end is less then.
-fn write_runs(runs: &Receiver<Run>, size: usize, output: &fs::File) -> io::Result<()> {
-    let mut begun = 0;
-    for run in runs {
-        output.write_all_at(&run.pages, u64::from(run.first - 1) * size as u64)?;
-        begun += run.pages.len();
-        if begun >= FLUSH_BYTES {
-            output.sync_data()?;
-            begun = 0;
-        }
-    }
-    Ok(())
-}
-
 /// A database that is not there yet; removed unless it was moved into its place.
 struct Draft {
     path: PathBuf,
@@ -283,7 +201,7 @@ impl Draft {
         let largest = files.iter().map(|file| file.size).max().filter(|_| replica.is_bucket());
         let database = u64::from(header.commit) * u64::from(header.page_size);
         let dir = self.path.parent().filter(|dir| !dir.as_os_str().is_empty());
-        room::require(dir.unwrap_or(Path::new(".")), database + largest.unwrap_or(0))?;
+        room::require_bare(dir.unwrap_or(Path::new(".")), database + largest.unwrap_or(0))?;
         Ok(())
     }
 

@@ -25,9 +25,21 @@ pub struct NoRoom {
 ///
 /// When there is no room.
 pub fn require(dir: &Path, bytes: u64) -> Result<(), NoRoom> {
+    require_free(dir, bytes.saturating_add(bytes.min(SPARE_BYTES_MAX) + SPARE_BYTES))
+}
+
+/// Refuses what does not fit onto the disk at all: there is nobody yet who commits.
+///
+/// # Errors
+///
+/// When there is no room.
+pub fn require_bare(dir: &Path, bytes: u64) -> Result<(), NoRoom> {
+    require_free(dir, bytes.saturating_add(SPARE_BYTES))
+}
+
+fn require_free(dir: &Path, needed: u64) -> Result<(), NoRoom> {
     let Ok(disk) = rustix::fs::statvfs(dir) else { return Ok(()) };
     let free = disk.f_bavail.saturating_mul(disk.f_frsize);
-    let needed = bytes.saturating_add(bytes.min(SPARE_BYTES_MAX) + SPARE_BYTES);
     if free < needed {
         return Err(NoRoom { free: free / 1_000_000, needed: needed / 1_000_000 });
     }

@@ -9,8 +9,8 @@
 mod batch;
 mod connection;
 mod copy;
+mod feed;
 
-use std::collections::VecDeque;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -27,6 +27,7 @@ use connection::{PAUSE, READ_TRIES, TRIES, connect, frames, hold, identity, is_b
 
 pub use batch::Batch;
 pub use copy::{COPY, Frozen, copy};
+use feed::Feed;
 
 /// Before writers are kept waiting for the log to begin anew, so often is what is in it taken over
 /// and moved, ...
@@ -64,32 +65,6 @@ pub struct Position {
     pub commit: u32,
     /// When it was written, in Unix milliseconds.
     pub at: i64,
-}
-
-/// What a replica has not got yet.
-#[derive(Debug)]
-struct Feed {
-    /// No other feed has this number.
-    number: u64,
-    /// Whether the replica has what comes before; until then it gets nothing.
-    is_begun: bool,
-    /// How far it is with all that waits.
-    taken: Position,
-    /// What was committed after that.
-    unsent: Committed,
-    /// What waits.
-    waiting: VecDeque<Batch>,
-}
-
-impl Feed {
-    /// Whether something in the log is in no batch yet.
-    fn has_uncut(&self) -> bool {
-        self.unsent.end != self.taken.end
-    }
-
-    fn waiting_bytes(&self) -> u64 {
-        self.waiting.iter().map(|batch| batch.size).sum()
-    }
 }
 
 /// How long a log is, in bytes.
@@ -187,99 +162,12 @@ impl Source {
         Ok(source)
     }
 
-    /// Goes on where a replica was when the program ended; `false` when it is not certain that the
-    /// log still holds all that came after.
-    pub fn resume(&mut self, replica: usize, at: Position) -> Result<bool, SourceError> {
-        let Some(log) = Log::open(&self.path)? else { return Ok(false) };
-        let is_here = at.end.salts == self.tip.salts && at.end.offset <= self.tip.offset;
-        if log.start().salts != self.tip.salts || !is_here || !log.has(at.end)? {
-            return Ok(false);
-        }
-        let mut unsent = Committed::none_at(at.end, at.commit);
-        if let Some(after) = log.committed(at.end, at.commit, self.tip.offset)? {
-            unsent.absorb(&after);
-            // It is in no batch: the log must not begin anew as if it were.
-            self.is_sealed = false;
-        }
-        self.feeds[replica] = Some(self.feed_from(at, unsent, true));
-        Ok(true)
-    }
-
-    fn feed_from(&mut self, taken: Position, unsent: Committed, is_begun: bool) -> Feed {
-        self.feeds_made += 1;
-        Feed { number: self.feeds_made, is_begun, taken, unsent, waiting: VecDeque::new() }
-    }
-
-    /// The feed of a replica that has what comes before it.
-    pub fn feed(&self, replica: usize) -> Option<u64> {
-        self.feeds[replica].as_ref().filter(|feed| feed.is_begun).map(|feed| feed.number)
-    }
-
-    /// A replica has got the whole database, and gets what was committed since.
-    pub fn begun(&mut self, replica: usize) {
-        if let Some(feed) = &mut self.feeds[replica] {
-            feed.is_begun = true;
-        }
-    }
-
     /// Reads on.
     pub fn follow(&mut self) -> Result<(), SourceError> {
         if identity(&self.path).ok() != Some(self.file) {
             return Err(SourceError::Replaced);
         }
         self.advance()
-    }
-
-    /// Makes ready what a replica was not sent; gives back the last txid that waits for it.
-    pub fn prepare(&mut self, replica: usize) -> Result<Option<u64>, SourceError> {
-        if self.feeds[replica].as_ref().is_some_and(|feed| feed.waiting.is_empty()) {
-            self.cut(replica)?;
-        }
-        let feed = self.feeds[replica].as_ref();
-        Ok(feed.and_then(|feed| feed.waiting.back()).map(|batch| batch.after.txid))
-    }
-
-    /// What a replica is to get next.
-    pub fn next(&self, replica: usize) -> Option<&Batch> {
-        self.feeds[replica].as_ref().filter(|feed| feed.is_begun)?.waiting.front()
-    }
-
-    /// The txid of what a replica is to get next, whether it is made ready or not.
-    pub fn next_txid(&self, replica: usize) -> Option<u64> {
-        let feed = self.feeds[replica].as_ref()?;
-        let ready = feed.waiting.front().map(|batch| batch.after.txid);
-        Some(ready.unwrap_or(feed.taken.txid + 1))
-    }
-
-    /// A replica has got this txid.
-    pub fn sent(&mut self, replica: usize, txid: u64) {
-        if let Some(feed) = &mut self.feeds[replica] {
-            feed.waiting.retain(|batch| batch.after.txid > txid);
-        }
-    }
-
-    /// Whether a replica must begin with the whole database.
-    pub fn is_lost(&self, replica: usize) -> bool {
-        self.feeds[replica].is_none()
-    }
-
-    /// Has a replica begin with the whole database.
-    pub fn lose(&mut self, replica: usize) {
-        self.feeds[replica] = None;
-    }
-
-    /// Whether a replica has everything.
-    pub fn is_current(&self, replica: usize) -> bool {
-        self.feeds[replica]
-            .as_ref()
-            .is_some_and(|feed| feed.waiting.is_empty() && !feed.has_uncut())
-    }
-
-    /// How far a replica is, if nothing waits for it: then what follows in the log is what comes
-    /// after.
-    pub fn position(&self, replica: usize) -> Option<Position> {
-        let feed = self.feeds[replica].as_ref()?;
-        (feed.is_begun && feed.waiting.is_empty()).then_some(feed.taken)
     }
 
     /// How long the log is, in bytes.
@@ -362,13 +250,13 @@ impl Source {
             self.cut_all(must)?;
             self.move_most()?;
             self.advance()?;
-            if self.log_bytes().unmarked < REST_BYTES {
+            if self.log_bytes().unmarked.max(self.uncut_bytes()) < REST_BYTES {
                 break;
             }
         }
         let tail = self.locked(|source| {
             source.advance()?;
-            if source.log_bytes().unmarked > TAIL_BYTES {
+            if source.uncut_bytes() > TAIL_BYTES {
                 source.cut_all(must)?;
             }
             let tail = source.tail()?;
@@ -462,6 +350,11 @@ impl Source {
         if log.start().salts != self.tip.salts {
             self.begin_anew(log.start());
         } else if !log.has(self.tip)? {
+            let again = Log::open(&self.path)?;
+            if again.is_none_or(|again| again.start().salts != log.start().salts) {
+                // It has begun anew since it was opened; the next look finds it so.
+                return Ok(());
+            }
             // Somebody has written over what was taken over.
             self.is_sealed = false;
             self.begin_anew(log.start());

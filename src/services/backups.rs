@@ -102,7 +102,8 @@ pub(super) fn warnings(replicas: &[ReplicaStatus], now: Timestamp) -> Vec<Warnin
             Some(since) if behind_for(replica, now).is_some_and(|lag| lag > PATIENCE) => {
                 Some(Warning::ReplicaBehind(address, since))
             }
-            _ => replica.upkeep_fault.is_some().then_some(Warning::ReplicaUntended(address)),
+            None if replica.upkeep_fault.is_some() => Some(Warning::ReplicaUntended(address)),
+            _ => None,
         }
     };
     replicas.iter().filter_map(warning).collect()

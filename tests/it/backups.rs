@@ -1,5 +1,7 @@
 //! Backups, as whoever runs the site sees them.
 
+mod trouble;
+
 use std::fs;
 use std::net::SocketAddr;
 use std::os::unix::fs::PermissionsExt as _;

@@ -1,6 +1,7 @@
 //! Writing to a replica. No file that is there is ever written over: so a second program that
 //! writes to the same replica is found out.
 
+use std::collections::HashMap;
 use std::fs;
 use std::io::{self, Seek as _};
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
@@ -37,34 +38,41 @@ pub struct Writer {
     pub name: String,
     /// Most bytes a second; as fast as can be where not set.
     pub bytes_per_second: Option<u64>,
-    /// Another's claim that is waited for, as it was put there, and since when.
-    claim: Arc<Mutex<Option<(ObjectMeta, Instant)>>>,
+    /// Others' claims that are waited for, as they were put there, and since when.
+    claims: Arc<Mutex<HashMap<Key, (ObjectMeta, Instant)>>>,
+    /// When the next byte may be sent.
+    free_at: Arc<tokio::sync::Mutex<Option<Instant>>>,
 }
 
 impl Writer {
     /// Somebody who writes under this name.
     #[must_use]
     pub fn new(name: String, bytes_per_second: Option<u64>) -> Self {
-        Self { name, bytes_per_second, claim: Arc::default() }
+        Self { name, bytes_per_second, claims: Arc::default(), free_at: Arc::default() }
     }
 
     /// Whether a claim has not been renewed for so long that it is nobody's, by a clock of our own.
     fn has_rested(&self, claim: &ObjectMeta) -> bool {
-        let mut known = self.claim.lock().unwrap_or_else(PoisonError::into_inner);
-        match &*known {
+        let mut known = self.claims.lock().unwrap_or_else(PoisonError::into_inner);
+        match known.get(&claim.location) {
             Some((same, since)) if same == claim => since.elapsed() >= CLAIM_RESTS,
             _ => {
-                *known = Some((claim.clone(), Instant::now()));
+                known.insert(claim.location.clone(), (claim.clone(), Instant::now()));
                 false
             }
         }
     }
 
-    /// Waits as long as so many bytes are to take.
+    /// Waits as long as so many bytes are to take, and those that others send meanwhile.
     async fn pace(&self, bytes: u64) {
-        if let Some(limit) = self.bytes_per_second {
-            tokio::time::sleep(Duration::from_secs_f64(bytes as f64 / limit.max(1) as f64)).await;
-        }
+        let Some(limit) = self.bytes_per_second else { return };
+        let mut free_at = self.free_at.lock().await;
+        let now = Instant::now();
+        let takes = Duration::from_secs_f64(bytes as f64 / limit.max(1) as f64);
+        let until = free_at.unwrap_or(now).max(now) + takes;
+        *free_at = Some(until);
+        drop(free_at);
+        tokio::time::sleep_until(until).await;
     }
 }
 
@@ -248,6 +256,8 @@ impl Replica {
 fn has_links(dir: &Path, name: &str) -> io::Result<bool> {
     let [first, second] = ["a", "b"].map(|end| dir.join(format!("{name}-{end}")));
     fs::write(&first, b"probe")?;
+    // Somebody who tried may have been killed.
+    let _ = fs::remove_file(&second);
     let linked = fs::hard_link(&first, &second);
     // It says nothing to whoever reads the replica, should it stay.
     let _ = fs::remove_file(&second);

@@ -104,6 +104,7 @@ impl Courier {
             (
                 ReplicateError::Place(
                     PlaceError::Store(object_store::Error::NotFound { .. })
+                    | PlaceError::NoDirectory(_)
                     | PlaceError::OtherDirectory(_),
                 ),
                 _,
@@ -132,6 +133,7 @@ impl Courier {
             status.behind_since.get_or_insert(now);
         });
         tracing::error!(replica = self.name(), %error, "the replica is given up");
+        self.shelf.send_replace(None);
         // The log need not be kept for it any longer.
         if let Err(error) = self.source(Source::lose).await {
             tracing::warn!(%error, "the log is kept for a replica that is given up");

@@ -7,13 +7,15 @@ use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
 use tokio::sync::watch;
+use tokio::time::Instant;
 
 use super::courier::PAUSE_MAX;
 use super::shelf::Shelf;
 use super::{LOOK, Replicas, ReplicateError};
+use crate::replica::ltx::LtxError;
 use crate::replica::merge::merge;
-use crate::replica::plan::{File, SNAPSHOTS};
-use crate::replica::source::{Source, SourceError};
+use crate::replica::plan::{File, SNAPSHOTS, Target, plan};
+use crate::replica::source::{Batch, Source, SourceError};
 
 /// How long files of level 0 are kept after they were merged: whoever restores just then reads on.
 const LEVEL_0_KEPT: SignedDuration = SignedDuration::from_mins(5);
@@ -28,8 +30,12 @@ pub(super) struct Keeper {
     shelf: watch::Receiver<Option<Arc<Shelf>>>,
     /// When each level was merged last.
     merged_at: Vec<Timestamp>,
-    /// Up to this txid files are left as they are: among them is one that is broken.
+    /// Up to this txid files are not merged: among them is one that is broken.
     broken: u64,
+    /// The whole database for a feed, until the replica has it: the answer may have been lost.
+    ready: Option<(u64, Batch)>,
+    /// When it was sent last, by a clock that is never set.
+    snapshot_at: Option<Instant>,
 }
 
 impl Keeper {
@@ -40,7 +46,7 @@ impl Keeper {
     ) -> Self {
         let options = &replicas.0.options;
         let merged_at = vec![replicas.0.clock.now(); options.levels.len()];
-        Self { number, shelf, merged_at, broken: 0, replicas }
+        Self { number, shelf, merged_at, broken: 0, ready: None, snapshot_at: None, replicas }
     }
 
     /// Works until told to stop, and then no further: all of it can be done after the next start.
@@ -57,7 +63,9 @@ impl Keeper {
         let mut pause = interval;
         loop {
             tokio::time::sleep(pause).await;
-            let Some(shelf) = self.shelf.borrow().clone() else { continue };
+            let shelf = self.shelf.borrow().clone();
+            // Where another program writes nothing more is done.
+            let Some(shelf) = shelf.filter(|shelf| shelf.taken().is_ok()) else { continue };
             match self.look_after(&shelf).await {
                 Ok(()) => pause = interval,
                 Err(error) => {
@@ -78,6 +86,10 @@ impl Keeper {
     async fn failed(&mut self, shelf: &Shelf, error: &ReplicateError) {
         self.replicas.tell(self.number, |status| {
             status.failures += 1;
+            if status.fault.is_some() {
+                // It is away, and that was told.
+                return;
+            }
             if status.upkeep_fault.is_none() {
                 tracing::warn!(
                     replica = status.address,
@@ -87,18 +99,28 @@ impl Keeper {
             }
             status.upkeep_fault = Some(error.to_string());
         });
-        if let ReplicateError::Merge { last, .. } = error {
+        if let ReplicateError::Merge { last, source: LtxError::Damaged(_), .. } = error {
             self.broken = self.broken.max(last.max);
-            // Nobody can restore what comes after a broken file: begin with the whole database.
-            let number = self.number;
-            let lost = self.replicas.with_source(move |source| source.lose(number)).await;
-            // The thread that was to do so is gone: the program ends.
-            let _ = lost;
+            self.begin_anew().await;
         }
         // The answer to what was put may have been lost, and keys may be others now. Where the
         // replica is away this is tried again.
         let _ = shelf.reopen();
-        let _ = shelf.relist().await;
+        if let Ok(files) = shelf.relist().await
+            && !files.is_empty()
+            && plan(&files, Target::Latest).is_err()
+        {
+            // Somebody has removed what was needed.
+            self.begin_anew().await;
+        }
+    }
+
+    /// Has the courier send the whole database, for nobody can restore what comes after a file that
+    /// is broken or gone.
+    async fn begin_anew(&self) {
+        let number = self.number;
+        // It fails where the program ends.
+        let _ = self.replicas.with_source(move |source| source.lose(number)).await;
     }
 
     /// Does what is due.
@@ -140,30 +162,42 @@ impl Keeper {
     }
 
     /// Sends the whole database if that is due.
-    async fn snapshot(&self, shelf: &Shelf) -> Result<(), ReplicateError> {
-        let (files, now) = (shelf.files(), self.replicas.0.clock.now());
+    async fn snapshot(&mut self, shelf: &Shelf) -> Result<(), ReplicateError> {
+        if self.ready.is_none() && self.is_snapshot_due(&shelf.files()) {
+            self.ready = self.take_snapshot().await?;
+        }
+        let Some((feed, batch)) = &self.ready else { return Ok(()) };
+        // It holds what the files before it do. They come first, so that no txid is missing.
+        if self.is_sent(*feed, batch.header.max).await? {
+            shelf.put(SNAPSHOTS, batch.size, batch.header, &batch.file).await?;
+            self.snapshot_at = Some(Instant::now());
+        }
+        self.ready = None;
+        Ok(())
+    }
+
+    fn is_snapshot_due(&self, files: &[File]) -> bool {
+        let now = self.replicas.0.clock.now();
         let last = files.iter().filter(|file| file.level == SNAPSHOTS).max_by_key(|file| file.max);
         let interval = self.replicas.0.options.snapshot_interval;
-        let is_due = last.is_none_or(|last| {
-            now.duration_since(last.at).abs() >= interval
-                && files.iter().any(|file| file.max > last.max)
-        });
-        if !is_due {
-            return Ok(());
-        }
+        // After the clock was set back each would be far away from the last.
+        let has_rested = self.snapshot_at.is_none_or(|at| at.elapsed() >= interval.unsigned_abs());
+        has_rested
+            && last.is_none_or(|last| {
+                now.duration_since(last.at).abs() >= interval
+                    && files.iter().any(|file| file.max > last.max)
+            })
+    }
+
+    /// Makes a file of the whole database; `None` where its courier is at that.
+    async fn take_snapshot(&self) -> Result<Option<(u64, Batch)>, ReplicateError> {
         let number = self.number;
         let frozen = self.replicas.with_source(move |source| {
-            // Not where that is just what its courier is at.
             let Some(feed) = source.feed(number) else { return Ok(None) };
             Ok::<_, SourceError>(source.freeze(number, None)?.map(|frozen| (feed, frozen)))
         });
-        let Some((feed, frozen)) = frozen.await?? else { return Ok(()) };
-        let batch = self.replicas.encode(frozen).await?;
-        // It holds what these do. They come first, so that no txid is missing before it.
-        if self.is_sent(feed, batch.header.max).await? {
-            shelf.put(SNAPSHOTS, batch.size, batch.header, &batch.file).await?;
-        }
-        Ok(())
+        let Some((feed, frozen)) = frozen.await?? else { return Ok(None) };
+        Ok(Some((feed, self.replicas.encode(frozen).await?)))
     }
 
     /// Waits until the replica has got this txid; `false` when it begins anew instead.
@@ -184,11 +218,11 @@ impl Keeper {
 
 /// Files of level 0 that were merged a while ago.
 fn merged_before(files: &[File], now: Timestamp) -> Vec<File> {
-    let merged = files.iter().filter(|file| file.level == 1).map(|file| file.max).max();
+    let merged: Vec<&File> = files.iter().filter(|file| file.level == 1).collect();
     let is_old = |file: &&File| {
         file.level == 0
-            && merged.is_some_and(|merged| file.max <= merged)
             && now.duration_since(file.at).abs() > LEVEL_0_KEPT
+            && merged.iter().any(|one| one.min <= file.min && file.max <= one.max)
     };
     files.iter().filter(is_old).copied().collect()
 }

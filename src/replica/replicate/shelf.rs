@@ -11,8 +11,8 @@ use crate::replica::plan::File;
 
 /// A replica, shared by whoever brings commits to it and whoever keeps it small.
 pub(super) struct Shelf {
-    pub(super) replicas: Replicas,
-    pub(super) number: usize,
+    replicas: Replicas,
+    number: usize,
     writer: Writer,
     replica: Mutex<Replica>,
     files: Mutex<Vec<File>>,
@@ -50,9 +50,15 @@ impl Shelf {
 
     /// Looks again at what is here.
     pub(super) async fn relist(&self) -> Result<Vec<File>, PlaceError> {
-        let files = self.replica().list().await?;
-        lock(&self.files).clone_from(&files);
-        Ok(files)
+        let before = self.files();
+        let mut found = self.replica().list().await?;
+        let mut files = lock(&self.files);
+        // What was put here meanwhile may not be among them.
+        found.extend(files.iter().filter(|file| !before.contains(file)));
+        found.sort_by_key(|file| (file.level, file.min, file.max));
+        found.dedup_by_key(|file| (file.level, file.min, file.max));
+        files.clone_from(&found);
+        Ok(found)
     }
 
     /// The file by which another program was found out.

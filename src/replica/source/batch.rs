@@ -82,11 +82,20 @@ impl Source {
 
     /// What is in the log and in no batch yet; with the lock held, and the log read to its end.
     pub(super) fn tail(&self) -> Result<Tail, SourceError> {
-        let uncut = self.feeds.iter().flatten().filter(|feed| feed.has_uncut());
-        let begin = uncut.map(|feed| feed.taken.end.offset).min();
         let log = Log::open(&self.path)?;
-        let (Some(begin), Some(log)) = (begin, log) else { return Ok(Tail::default()) };
+        let (Some(begin), Some(log)) = (self.uncut_from(), log) else { return Ok(Tail::default()) };
         Ok(Tail { begin, bytes: log.bytes(begin, self.tip.offset)? })
+    }
+
+    /// Where in the log begins what is in no batch yet.
+    fn uncut_from(&self) -> Option<u64> {
+        let uncut = self.feeds.iter().flatten().filter(|feed| feed.has_uncut());
+        uncut.map(|feed| feed.taken.end.offset).min()
+    }
+
+    /// How many bytes of the log are in no batch yet.
+    pub(super) fn uncut_bytes(&self) -> u64 {
+        self.uncut_from().map_or(0, |from| self.tip.offset.saturating_sub(from))
     }
 
     /// Makes batches of what was not sent, once the log may have begun anew. It was brought to the
