@@ -64,12 +64,19 @@ impl Backup {
         ((1..=8).contains(&levels.len()) && grow && fit).then_some(levels)
     }
 
-    /// Whether each address can be one, and none is there twice.
+    /// Whether each address can be one, and none is there twice. What is shown of them is without
+    /// the query, so keys may stand nowhere else.
     pub(super) fn addresses_hold(&self) -> bool {
-        let plain = |text: &String| text.split('?').next().unwrap_or_default().to_owned();
+        let plain = |text: &String| {
+            text.split('?').next().unwrap_or_default().trim_end_matches('/').to_owned()
+        };
         let is_address = |text: &String| match text.split_once("://") {
             Some(("file", path)) => path.starts_with('/') && path.len() > 1,
-            Some(("s3", _)) => plain(text)[5..].trim_end_matches('/').contains('/'),
+            Some(("s3", _)) => {
+                let plain = plain(text);
+                let rest = plain.strip_prefix("s3://").and_then(|rest| rest.split_once('/'));
+                rest.is_some_and(|(bucket, _)| !bucket.contains('@'))
+            }
             _ => false,
         };
         let mut seen: Vec<String> = self.replicas.iter().map(plain).collect();
@@ -104,9 +111,13 @@ mod tests {
         };
         assert!(hold(&[]));
         assert!(hold(&["file:///var/backups/openrsvp", "s3://bucket/a/b?region=eu-central-1"]));
-        for bad in ["/var/backups", "s3://bucket", "s3://bucket/", "https://x/y", "file://", ""] {
+        for bad in
+            ["/var/backups", "s3://bucket", "s3://bucket/", "https://x/y", "file://", "s3://", ""]
+        {
             assert!(!hold(&[bad]), "{bad}");
         }
+        assert!(!hold(&["s3://key:secret@bucket/a"]), "it would be shown");
         assert!(!hold(&["s3://bucket/a", "s3://bucket/a?region=x"]), "twice the same");
+        assert!(!hold(&["file:///var/backups", "file:///var/backups/"]), "twice the same");
     }
 }

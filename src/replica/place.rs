@@ -6,7 +6,7 @@ pub mod write;
 
 use std::fs;
 use std::io::{Seek as _, Write as _};
-use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _};
+use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -114,6 +114,13 @@ impl Replica {
                     identity(&dir).ok_or_else(|| PlaceError::NoDirectory(dir.clone()))?;
                 let store = Arc::new(LocalFileSystem::new_with_prefix(&dir)?);
                 Ok(Self { store, root: Key::from("ltx"), is_bucket: false, dir, identity })
+            }
+            // It would be shown with the address.
+            "s3" if !url.username().is_empty() || url.password().is_some() => {
+                Err(PlaceError::Bucket(
+                    "s3://...@...".to_owned(),
+                    "keys stand in a keys_file, or in variables".to_owned(),
+                ))
             }
             "s3" => {
                 let root = Key::from_url_path(url.path()).map_err(|_| wrong())?;
@@ -301,12 +308,25 @@ impl Replica {
         };
         let full = |error| PlaceError::Spool(spool.to_owned(), error);
         let mut options = fs::File::options();
-        options.create(true).truncate(true).read(true).write(true);
+        // As the database itself, of which it is a part.
+        options.create(true).truncate(true).read(true).write(true).mode(0o600);
         let mut kept = options.open(spool).map_err(full)?;
         while let Some(bytes) = stream.try_next().await? {
             kept.write_all(&bytes).map_err(full)?;
         }
         kept.rewind().map_err(full)?;
         Ok(kept)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_in_an_address_are_refused_and_not_shown() {
+        let refused = Replica::at("s3://key:secret@bucket/prefix").expect_err("refused");
+        let said = refused.to_string();
+        assert!(said.contains("keys_file") && !said.contains("secret"), "{said}");
     }
 }

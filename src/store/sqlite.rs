@@ -33,8 +33,12 @@ pub(super) fn open_writer(options: &SqliteOptions) -> Result<Connection, StoreEr
     // Refuses the file of another program before anything in it changes.
     migrate::sqlite_version(&connection)?;
     let settle = || -> rusqlite::Result<()> {
-        // Takes effect in an empty file only; lets the vacuum job give space back in small steps.
-        connection.pragma_update(None, "auto_vacuum", "INCREMENTAL")?;
+        // Lets the vacuum job give space back in small steps. Only an empty file takes it; asked of
+        // another it would wait for whoever writes there, and with many of them for too long.
+        let pages: i64 = connection.query_row("PRAGMA page_count", [], |row| row.get(0))?;
+        if pages == 0 {
+            connection.pragma_update(None, "auto_vacuum", "INCREMENTAL")?;
+        }
         connection.pragma_update_and_check(None, "journal_mode", "WAL", |row| {
             let mode = row.get::<_, String>(0)?;
             if mode == "wal" { Ok(()) } else { Err(rusqlite::Error::InvalidQuery) }

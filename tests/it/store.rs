@@ -37,8 +37,10 @@ each!(false: migrations_run_once_however_many_ask);
 
 use std::time::Duration;
 
-use openrsvp::store::db::{ConflictKind, Db, Engine, Query, StoreError, Tx, Value};
+use openrsvp::store::db::{ConflictKind, Db, Engine, Query, StoreError, StoreOptions, Tx, Value};
 use openrsvp::store::{migrate, statements};
+
+use crate::support::TestDatabase;
 
 /// Statements of these tests; `$n` as both engines understand it where the order is that of the
 /// values.
@@ -269,4 +271,20 @@ async fn a_deadlock_is_a_reason_to_try_again(db: Db) {
         let expected = matches!(&outcome, Err(StoreError::Conflict { kind, .. }) if *kind == retry);
         assert!(outcome.is_ok() || expected, "{outcome:?}");
     }
+}
+
+/// Found by ten copies of a job: each start waited for the write lock, and some for too long.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_file_is_opened_while_somebody_writes_to_it() {
+    let database = TestDatabase::new(Engine::Sqlite).await;
+    let db = Db::open(&database.options).await.expect("it opens");
+    db.migrate(jiff::Timestamp::UNIX_EPOCH).await.expect("it migrates");
+    let StoreOptions::Sqlite(mut options) = database.options.clone() else { unreachable!() };
+    let writer = rusqlite::Connection::open(&options.path).expect("opened");
+    writer.execute_batch("BEGIN IMMEDIATE").expect("begun");
+    options.busy_timeout = Duration::from_millis(50);
+    let second = Db::open(&StoreOptions::Sqlite(options)).await.expect("it opens as well");
+    second.close().await;
+    writer.execute_batch("ROLLBACK").expect("ended");
+    db.close().await;
 }
