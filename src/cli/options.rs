@@ -146,7 +146,14 @@ pub(super) async fn patient_site(config: &Config) -> Result<Site> {
     open(config, store(config)?, patient(config)).await
 }
 
-async fn open(config: &Config, store: StoreOptions, opening: Opening) -> Result<Site> {
+/// How long a command waits for others that write to the same file: nobody waits for its answer,
+/// and many of them may be started at once.
+const WRITERS_PATIENCE: Duration = Duration::from_secs(30);
+
+async fn open(config: &Config, mut store: StoreOptions, opening: Opening) -> Result<Site> {
+    if let StoreOptions::Sqlite(options) = &mut store {
+        options.busy_timeout = options.busy_timeout.max(WRITERS_PATIENCE);
+    }
     let (clock, entropy) = (Clock::system(), Entropy::system());
     Ok(crate::app::open(&store, opening, rules(config)?, clock, entropy).await?)
 }
