@@ -2,8 +2,6 @@
 //! before anything is written.
 
 use std::path::Path;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -92,29 +90,15 @@ async fn restore_missing(options: &BackupOptions) -> Result<(), BackupError> {
         return Ok(());
     };
     tracing::info!(replica = address, "the database is not there: restoring it");
-    let (read, all) = (Arc::<AtomicU64>::default(), way.bytes());
-    let restoring = restore::restore(&replica, &way, to, false, &read);
-    let restored = tell_while(restoring, || {
-        tracing::info!(read = read.load(Ordering::Relaxed), of = all, "restoring the database");
-    });
-    match restored.await {
+    let of = way.bytes();
+    let tell = |read| tracing::info!(read, of, "restoring the database");
+    match restore::restore_telling(&replica, &way, to, false, TELL_INTERVAL, tell).await {
         Ok(restored) => {
             let (txid, at, bytes) = (restored.txid, restored.at, restored.bytes);
             tracing::info!(?txid, %at, bytes, "the database is restored");
             Ok(())
         }
         Err(source) => Err(BackupError::Restore { address: address.to_owned(), source }),
-    }
-}
-
-/// Tells now and then that something is not done yet.
-async fn tell_while<T>(done: impl Future<Output = T>, tell: impl Fn()) -> T {
-    let mut done = std::pin::pin!(done);
-    loop {
-        match tokio::time::timeout(TELL_INTERVAL, &mut done).await {
-            Ok(done) => return done,
-            Err(_) => tell(),
-        }
     }
 }
 

@@ -1,8 +1,6 @@
 //! `restore` and `backup`: databases out of replicas.
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use anyhow::{Result, bail};
@@ -146,17 +144,10 @@ async fn restore_shown(
     if let Ok(style) = ProgressStyle::with_template("{wide_bar} {bytes} of {total_bytes}, {eta}") {
         bar.set_style(style);
     }
-    let read = Arc::<AtomicU64>::default();
-    let mut restoring = std::pin::pin!(restore::restore(replica, way, to, replaces, &read));
-    loop {
-        match tokio::time::timeout(SHOWN_INTERVAL, &mut restoring).await {
-            Ok(restored) => {
-                bar.finish_and_clear();
-                return restored;
-            }
-            Err(_) => bar.set_position(read.load(Ordering::Relaxed)),
-        }
-    }
+    let tell = |read| bar.set_position(read);
+    let restored = restore::restore_telling(replica, way, to, replaces, SHOWN_INTERVAL, tell).await;
+    bar.finish_and_clear();
+    restored
 }
 
 fn txid_text(txid: u64) -> String {

@@ -106,12 +106,13 @@ pub enum ReplicateError {
     Place(#[from] PlaceError),
     /// A file of the replica is broken.
     #[error(
-        "files of the replica, from {first} to {}, cannot be merged: {source}",
+        "files of the replica, from {} to {}, cannot be merged: {source}",
+        first.name(),
         last.name()
     )]
     Merge {
         /// The first of them.
-        first: String,
+        first: File,
         /// The last of them.
         last: File,
         /// Why.

@@ -7,6 +7,7 @@ use std::io::{self, BufReader};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use jiff::Timestamp;
 use rusqlite::config::DbConfig;
@@ -24,6 +25,7 @@ use pages::apply;
 
 /// Bytes that are read or written at once.
 const BUFFER: usize = 1 << 20;
+
 /// Why a database was not restored. Nothing was changed then.
 #[derive(Debug, thiserror::Error)]
 pub enum RestoreError {
@@ -101,6 +103,29 @@ pub async fn restore(
     Ok(Restored { txid: way.txid(), at, bytes, kept })
 }
 
+/// The same, and tells every so often how many bytes were read.
+///
+/// # Errors
+///
+/// As [`restore`].
+pub async fn restore_telling(
+    replica: &Replica,
+    way: &Way,
+    to: &Path,
+    replaces: bool,
+    every: Duration,
+    tell: impl Fn(u64),
+) -> Result<Restored, RestoreError> {
+    let read = Arc::<AtomicU64>::default();
+    let mut restoring = std::pin::pin!(restore(replica, way, to, replaces, &read));
+    loop {
+        match tokio::time::timeout(every, &mut restoring).await {
+            Ok(restored) => return restored,
+            Err(_) => tell(read.load(Ordering::Relaxed)),
+        }
+    }
+}
+
 /// Refuses a path at which a database lies that is not to be replaced, or that is used.
 fn require_free(to: &Path, replaces: bool) -> Result<(), RestoreError> {
     if !to.exists() {
@@ -114,7 +139,7 @@ fn require_free(to: &Path, replaces: bool) -> Result<(), RestoreError> {
     let alone = || -> rusqlite::Result<()> {
         let connection = Connection::open(to)?;
         connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
-        connection.busy_timeout(std::time::Duration::from_secs(1))?;
+        connection.busy_timeout(Duration::from_secs(1))?;
         connection.pragma_update(None, "locking_mode", "EXCLUSIVE")?;
         connection.query_row("SELECT COUNT(*) FROM sqlite_schema", [], |_| Ok(()))
     };

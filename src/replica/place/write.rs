@@ -155,10 +155,8 @@ impl Replica {
                 return Err(PlaceError::Claimed(file.name()));
             }
         }
-        match self.store.head(&self.key(file)).await {
-            Ok(_) => return Ok(false),
-            Err(Error::NotFound { .. }) => {}
-            Err(error) => return Err(error.into()),
+        if self.has(file).await? {
+            return Ok(false);
         }
         let options = PutMultipartOptions { attributes: times(file), ..Default::default() };
         let mut upload = self.store.put_multipart_opts(&self.key(file), options).await?;
@@ -194,13 +192,20 @@ impl Replica {
             }
         }
         // The end of it would write over what is there.
-        match self.store.head(&self.key(file)).await {
-            Ok(_) => return Ok(false),
-            Err(Error::NotFound { .. }) => {}
-            Err(error) => return Err(error.into()),
+        if self.has(file).await? {
+            return Ok(false);
         }
         upload.complete().await?;
         Ok(true)
+    }
+
+    /// Whether there is a file by that name.
+    async fn has(&self, file: &File) -> Result<bool, PlaceError> {
+        match self.store.head(&self.key(file)).await {
+            Ok(_) => Ok(true),
+            Err(Error::NotFound { .. }) => Ok(false),
+            Err(error) => Err(error.into()),
+        }
     }
 
     /// Removes files.

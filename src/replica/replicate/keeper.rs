@@ -156,7 +156,7 @@ impl Keeper {
         let merged = tokio::task::spawn_blocking(move || merge(&bodies, &dir)).await;
         let (body, size, header) = merged
             .map_err(io::Error::other)?
-            .map_err(|source| ReplicateError::Merge { first: first.name(), last: *last, source })?;
+            .map_err(|source| ReplicateError::Merge { first: *first, last: *last, source })?;
         shelf.put(level, size, header, &body).await?;
         Ok(true)
     }
@@ -233,8 +233,8 @@ fn period(at: Timestamp, every: SignedDuration) -> i64 {
 }
 
 /// The files of the level below that were not merged into `level` and follow each other, after the
-/// txid `broken`. None is merged with one before a whole database: where that was sent because the replica could not go
-/// on, they do not belong together.
+/// txid `broken`. None is merged with one before a whole database: where that was sent because the
+/// replica could not go on, they do not belong together.
 fn next_inputs(files: &[File], level: u8, broken: u64) -> Vec<File> {
     let merged = files.iter().filter(|file| file.level == level).map(|file| file.max).max();
     let mut below: Vec<File> = files

@@ -67,13 +67,12 @@ impl Source {
             return Ok(());
         };
         let salts = feed.unsent.end.salts;
-        let is_same =
-            |log: &Option<Log>| log.as_ref().is_some_and(|log| log.start().salts == salts);
-        if let Some(log) = Log::open(&self.path)?.filter(|log| log.start().salts == salts) {
+        let is_same = |log: &Log| log.start().salts == salts;
+        if let Some(log) = Log::open(&self.path)?.filter(is_same) {
             log.settle()?;
             self.cut_from(replica, |offset, page| log.page(offset, page))?;
         }
-        if !is_same(&Log::open(&self.path)?) {
+        if Log::open(&self.path)?.filter(is_same).is_none() {
             // It has begun anew meanwhile: what was read is anything.
             self.feeds[replica] = None;
         }
