@@ -245,7 +245,7 @@ pub async fn start(
         None => backups::follow(options.backup.as_ref(), &clock, &entropy).await?,
         replicas => replicas,
     };
-    let replicator = site.replicas.as_ref().map(Replicator::start);
+    let replicator = backups::replicate(&site);
     site.limits = options.limits.map(Limits::new).unwrap_or_default();
     monitor.opened(&mut site);
     let server = serve()?;

@@ -10,10 +10,11 @@ use super::StartError;
 use crate::domain::clock::{Clock, Entropy};
 use crate::replica::place::{PlaceError, Replica, without_query};
 use crate::replica::plan::{PlanError, Target};
-use crate::replica::replicate::{Replicas, ReplicateOptions};
+use crate::replica::replicate::{Job, Replicas, ReplicateOptions, Replicator};
 use crate::replica::restore::{self, RestoreError};
 use crate::replica::source::{self, SourceError};
 use crate::replica::way::{self, Way, WayError};
+use crate::services::Site;
 
 /// How often a start says how far it is with restoring.
 const TELL_INTERVAL: Duration = Duration::from_secs(10);
@@ -143,4 +144,11 @@ pub(super) async fn follow(
     });
     let opened = opened.await.map_err(|error| SourceError::Io(std::io::Error::other(error)));
     Ok(opened.flatten().map_err(BackupError::from)?)
+}
+
+/// Starts to replicate; the site's own writer rests while the log is moved.
+pub(super) fn replicate(site: &Site) -> Option<Replicator> {
+    let db = site.db.clone();
+    let rest = Box::new(move |run: Job| db.at_rest(run));
+    site.replicas.as_ref().map(|replicas| Replicator::start(replicas, Some(rest)))
 }

@@ -1,6 +1,8 @@
 //! SQLite's log (<https://www.sqlite.org/fileformat2.html#the_write_ahead_log>): which pages were
 //! committed since a place in it. All integers are big-endian.
 
+mod image;
+
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io;
@@ -8,6 +10,8 @@ use std::os::unix::fs::FileExt as _;
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
+
+pub use image::{Image, Piece};
 
 /// Bytes of the log's header.
 pub const LOG_HEADER_BYTES: u64 = 32;
@@ -31,9 +35,8 @@ pub struct LogEnd {
 /// What was committed between two places in a log.
 #[derive(Debug, Clone)]
 pub struct Committed {
-    /// The newest image of each page: where in the log it lies. Pages that were cut off are not
-    /// among them.
-    pub pages: BTreeMap<u32, u64>,
+    /// The newest image of each page. Pages that were cut off are not among them.
+    pub pages: BTreeMap<u32, Image>,
     /// Pages of the database afterwards.
     pub commit: u32,
     /// The fewest pages that the database had meanwhile: those after them that are not in `pages`
@@ -94,7 +97,7 @@ impl Log {
         let frame = FRAME_HEADER_BYTES + self.page_size;
         let mut buffer = vec![0; (READ_BYTES / frame).max(1) * frame];
         let mut found = Committed::none_at(from, commit);
-        let mut open: Vec<(u32, u64)> = Vec::new();
+        let mut open: Vec<(u32, Image)> = Vec::new();
         let (mut at, mut checksum) = (from.offset, from.checksum);
         'reading: loop {
             let filled = read_up_to(&self.file, &mut buffer, at)?;
@@ -108,7 +111,7 @@ impl Log {
                     // Old, not finished, or not wanted.
                     break 'reading;
                 }
-                open.push((word(bytes, 0), at + FRAME_HEADER_BYTES as u64));
+                open.push((word(bytes, 0), Image::Logged(at + FRAME_HEADER_BYTES as u64)));
                 (at, checksum) = (at + frame as u64, sums);
                 let size = word(bytes, 4);
                 if size > 0 {
@@ -150,14 +153,6 @@ impl Log {
         self.file.read_exact_at(page, offset)
     }
 
-    /// Reads what lies between two offsets.
-    pub fn bytes(&self, from: u64, to: u64) -> io::Result<Vec<u8>> {
-        let length = usize::try_from(to.saturating_sub(from)).map_err(io::Error::other)?;
-        let mut bytes = vec![0; length];
-        self.file.read_exact_at(&mut bytes, from)?;
-        Ok(bytes)
-    }
-
     /// Waits until what was read is on the disk: a replica must not know what a loss of power
     /// takes back.
     pub fn settle(&self) -> io::Result<()> {
@@ -174,7 +169,7 @@ impl Committed {
     /// Adds what was committed next.
     pub fn absorb(&mut self, next: &Self) {
         self.resize(next.least);
-        self.pages.extend(&next.pages);
+        self.pages.extend(next.pages.iter().map(|(number, image)| (*number, image.clone())));
         self.resize(next.commit);
         self.end = next.end;
     }
@@ -192,16 +187,26 @@ fn word(bytes: &[u8], at: usize) -> u32 {
 }
 
 /// Goes on with a checksum over whole pairs of words.
-fn sum([mut a, mut b]: [u32; 2], bytes: &[u8], is_big_endian: bool) -> [u32; 2] {
-    for pair in bytes.chunks_exact(8) {
-        let [x, y] = [0, 4].map(|at| {
-            let word = [pair[at], pair[at + 1], pair[at + 2], pair[at + 3]];
-            if is_big_endian { u32::from_be_bytes(word) } else { u32::from_le_bytes(word) }
-        });
-        a = a.wrapping_add(x).wrapping_add(b);
-        b = b.wrapping_add(y).wrapping_add(a);
+fn sum(from: [u32; 2], bytes: &[u8], is_big_endian: bool) -> [u32; 2] {
+    let add = |[a, b]: [u32; 2], [x, y]: [u32; 2]| {
+        let a = a.wrapping_add(x).wrapping_add(b);
+        [a, b.wrapping_add(y).wrapping_add(a)]
+    };
+    // Every byte of the log comes by here: one loop for each order.
+    let (pairs, _) = bytes.as_chunks::<8>();
+    if is_big_endian {
+        let words = |pair: &[u8; 8]| {
+            let both = u64::from_be_bytes(*pair);
+            [(both >> 32) as u32, both as u32]
+        };
+        pairs.iter().map(words).fold(from, add)
+    } else {
+        let words = |pair: &[u8; 8]| {
+            let both = u64::from_le_bytes(*pair);
+            [both as u32, (both >> 32) as u32]
+        };
+        pairs.iter().map(words).fold(from, add)
     }
-    [a, b]
 }
 
 /// Fills the buffer as far as the file reaches.

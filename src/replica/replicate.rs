@@ -1,38 +1,36 @@
 //! Keeps replicas of a live database: each has its courier, and none waits for another, nor does
 //! the database wait for them.
 
+mod checkpointer;
 mod courier;
 mod keeper;
 mod shelf;
 
 use std::io;
-use std::path::PathBuf;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 use tempfile::NamedTempFile;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
-use tokio::time::Instant;
 
+use super::log::Log;
 use super::place::{PlaceError, without_query};
 use super::plan::File;
-use super::source::{Batch, COPY, Frozen, Source, SourceError};
+use super::source::{Batch, COPY, Source, SourceError};
 use super::state::State;
 use crate::domain::clock::{Clock, Entropy};
 use crate::domain::id;
+use checkpointer::Checkpointer;
 use courier::Courier;
 use keeper::Keeper;
 
-/// So many bytes of the log are moved into the file at once, ...
-const MOVED_BYTES: u64 = 4 << 20;
-/// ... with so many in it it is to begin anew, ...
-const LOG_BYTES: u64 = 16 << 20;
-/// ... and with fewer after this time.
-const LOG_AGE: Duration = Duration::from_secs(60);
-/// How often that is looked at.
-const LOOK: Duration = Duration::from_millis(200);
+/// Something to be done.
+pub type Job = Box<dyn FnOnce() + Send>;
+/// Does something while this process does not write to the database, or drops it.
+pub type Rest = Box<dyn Fn(Job) + Send + Sync>;
 
 /// What is replicated where, and how.
 #[derive(Debug, Clone)]
@@ -134,6 +132,7 @@ struct Shared {
     state: State,
     dir: PathBuf,
     statuses: Mutex<Vec<ReplicaStatus>>,
+    rest: OnceLock<Rest>,
     /// Rings when the log was moved into the file. What was taken over before is not in it any
     /// longer once it begins anew: until a replica has it, the program must not be killed, or that
     /// replica must begin with the whole database.
@@ -180,8 +179,16 @@ impl Replicas {
             whole_copies: 0,
         };
         let statuses = Mutex::new(options.replicas.iter().map(status).collect());
-        let (source, moved) = (Mutex::new(source), watch::Sender::new(()));
-        Ok(Self(Arc::new(Shared { options, clock, source, state, dir, statuses, moved })))
+        Ok(Self(Arc::new(Shared {
+            options,
+            clock,
+            source: Mutex::new(source),
+            state,
+            dir,
+            statuses,
+            rest: OnceLock::new(),
+            moved: watch::Sender::new(()),
+        })))
     }
 
     /// How each replica is.
@@ -196,33 +203,29 @@ impl Replicas {
         &self.0.options.replicas
     }
 
-    /// Moves the log into the file, unless a replica needs it; `false` then.
-    ///
-    /// # Errors
-    ///
-    /// When the database refuses.
-    pub async fn checkpoint(&self) -> Result<bool, SourceError> {
-        let moved = self.with_source(|source| source.checkpoint(None)).await??;
-        if moved {
-            self.0.moved.send_replace(());
-        }
-        Ok(moved)
-    }
-
     /// Does something with the database, where waiting is allowed.
     async fn with_source<T: Send + 'static>(
         &self,
         run: impl FnOnce(&mut Source) -> T + Send + 'static,
     ) -> Result<T, SourceError> {
         let shared = self.0.clone();
-        let run = move || run(&mut shared.source.lock().unwrap_or_else(PoisonError::into_inner));
+        let run = move || run(&mut shared.source());
         Ok(tokio::task::spawn_blocking(run).await.map_err(io::Error::other)?)
     }
 
-    /// Makes a file of the whole database.
-    async fn encode(&self, frozen: Frozen) -> Result<Batch, ReplicateError> {
+    /// Makes a file, where waiting is allowed.
+    async fn encode(
+        &self,
+        encode: impl FnOnce(&Path) -> Result<Batch, SourceError> + Send + 'static,
+    ) -> Result<Batch, ReplicateError> {
         let dir = self.0.dir.clone();
-        let encoded = tokio::task::spawn_blocking(move || frozen.encode(&dir)).await;
+        let database = self.0.options.database.clone();
+        let settled = move || {
+            // A replica must not have what a loss of power takes back.
+            Log::open(&database)?.map_or(Ok(()), |log| log.settle())?;
+            encode(&dir)
+        };
+        let encoded = tokio::task::spawn_blocking(settled).await;
         Ok(encoded.map_err(io::Error::other)??)
     }
 
@@ -236,6 +239,12 @@ impl Replicas {
     }
 }
 
+impl Shared {
+    fn source(&self) -> MutexGuard<'_, Source> {
+        self.source.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
 /// What keeps the replicas up to date.
 pub struct Replicator {
     stopping: watch::Sender<bool>,
@@ -243,9 +252,14 @@ pub struct Replicator {
 }
 
 impl Replicator {
-    /// Starts it.
+    /// Starts it. Where this process itself writes to the database, `rest` has it rest now and
+    /// then.
     #[must_use]
-    pub fn start(replicas: &Replicas) -> Self {
+    pub fn start(replicas: &Replicas, rest: Option<Rest>) -> Self {
+        if let Some(rest) = rest {
+            // It is the same each time.
+            let _ = replicas.0.rest.set(rest);
+        }
         let (stopping, stop) = watch::channel(false);
         let mut couriers = JoinSet::new();
         for replica in 0..replicas.addresses().len() {
@@ -253,7 +267,7 @@ impl Replicator {
             couriers.spawn(Courier::new(replicas.clone(), replica, shelf).work(stop.clone()));
             couriers.spawn(Keeper::new(replicas.clone(), replica, kept).work(stop.clone()));
         }
-        couriers.spawn(keep_log_short(replicas.clone(), stop));
+        couriers.spawn(Checkpointer::new(replicas.clone()).work(stop));
         Self { stopping, couriers }
     }
 
@@ -266,44 +280,6 @@ impl Replicator {
         if tokio::time::timeout(grace, ended).await.is_err() {
             tracing::warn!("a replica did not get everything in time; it goes on after the start");
             self.couriers.shutdown().await;
-        }
-    }
-}
-
-/// Moves the log into the file now and then.
-async fn keep_log_short(replicas: Replicas, mut stop: watch::Receiver<bool>) {
-    let limit = replicas.0.options.log_limit;
-    let look = replicas.0.options.sync_interval.min(LOOK);
-    let (mut moved_at, mut is_well) = (Instant::now(), true);
-    // A closed channel means the program is gone: stop as well.
-    while tokio::time::timeout(look, stop.changed()).await.is_err() {
-        let is_old = moved_at.elapsed() >= LOG_AGE;
-        let moved = replicas.with_source(move |source| {
-            source.follow()?;
-            let bytes = source.log_bytes();
-            let is_due = is_old || bytes.unsealed >= LOG_BYTES.min(limit);
-            if is_due && source.checkpoint((bytes.all >= limit).then_some(limit))? {
-                return Ok(true);
-            }
-            if bytes.unmarked >= MOVED_BYTES {
-                source.move_most()?;
-            }
-            Ok(false)
-        });
-        match moved.await.flatten() {
-            Ok(is_moved) => {
-                is_well = true;
-                if is_moved {
-                    moved_at = Instant::now();
-                    replicas.0.moved.send_replace(());
-                }
-            }
-            // Once, not with each try.
-            Err(error) if is_well => {
-                is_well = false;
-                tracing::warn!(%error, "the log could not be moved into the database");
-            }
-            Err(_) => {}
         }
     }
 }

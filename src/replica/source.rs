@@ -25,17 +25,12 @@ use super::room::NoRoom;
 use crate::domain::clock::Clock;
 use connection::{PAUSE, READ_TRIES, TRIES, connect, frames, hold, identity, is_busy, move_log};
 
-pub use batch::Batch;
+pub use batch::{Batch, Draft};
 pub use copy::{COPY, Frozen, copy};
 use feed::Feed;
 
-/// Before writers are kept waiting for the log to begin anew, so often is what is in it taken over
-/// and moved, ...
-const PASSES: usize = 4;
-/// ... or until less than this is left.
-const REST_BYTES: u64 = 256 << 10;
-/// So much of the log is kept in memory while it begins anew.
-const TAIL_BYTES: u64 = 8 << 20;
+/// A longer log is moved beside writers before they are kept waiting for the rest.
+const LONG_BYTES: u64 = 16 << 20;
 
 /// Why a database cannot be followed.
 #[derive(Debug, thiserror::Error)]
@@ -74,8 +69,6 @@ pub struct LogBytes {
     pub all: u64,
     /// What came after it was moved into the file to its end.
     pub unsealed: u64,
-    /// What came after the mark: it was not moved at all.
-    pub unmarked: u64,
 }
 
 /// A live database.
@@ -172,15 +165,13 @@ impl Source {
 
     /// How long the log is, in bytes.
     pub fn log_bytes(&self) -> LogBytes {
-        let since = |end: LogEnd| {
-            let begin = if end.salts == self.tip.salts { end.offset } else { 0 };
-            self.tip.offset.saturating_sub(begin)
-        };
-        LogBytes {
-            all: self.tip.offset,
-            unsealed: since(self.checkpointed),
-            unmarked: since(self.marked),
-        }
+        LogBytes { all: self.tip.offset, unsealed: self.bytes_since(self.checkpointed) }
+    }
+
+    /// How many bytes of the log come after a place.
+    fn bytes_since(&self, end: LogEnd) -> u64 {
+        let begin = if end.salts == self.tip.salts { end.offset } else { 0 };
+        self.tip.offset.saturating_sub(begin)
     }
 
     /// Holds on to the database as it is now, and to all that was taken over. A replica that is
@@ -216,26 +207,29 @@ impl Source {
         Ok(Some(Frozen { connection, hold, page_size, at, taken_at }))
     }
 
-    /// Moves the log into the file and lets it begin anew, if all replicas have got what was made
-    /// ready for them. Others have it postponed, for then the log is what they go on from, also
-    /// after a restart. Where it must be done they are lost if more than `most` bytes wait for
-    /// them. Gives back whether it was done.
-    pub fn checkpoint(&mut self, most: Option<u64>) -> Result<bool, SourceError> {
+    /// Whether the log is to be moved into the file: not while somebody reads an older state, for
+    /// then it cannot begin anew, nor while a replica is away, for then the log is what that one
+    /// goes on from, also after a restart. Where it must be done such a replica is lost if `most`
+    /// bytes wait for it elsewhere. Does beside writers what can be done there.
+    ///
+    /// # Errors
+    ///
+    /// When the database refuses, or the disk is full.
+    pub fn approach(&mut self, most: Option<u64>) -> Result<bool, SourceError> {
         self.advance()?;
-        if self.tip == self.checkpointed {
-            return Ok(true);
-        }
         if Arc::strong_count(&self.frozen) > 1 {
-            // As long as somebody reads an older state the log cannot begin anew.
             return Ok(false);
         }
-        let waiting = self.feeds.iter().flatten().map(Feed::waiting_bytes);
-        if most.is_none() && waiting.max() > Some(0) {
-            return Ok(false);
-        }
+        let Some(most) = most else {
+            if self.feeds.iter().flatten().any(Feed::is_slow) {
+                return Ok(false);
+            }
+            self.keep(0..self.feeds.len())?;
+            self.move_most()?;
+            return Ok(true);
+        };
         for feed in &mut self.feeds {
-            let too_much = |feed: &Feed| most.is_some_and(|most| feed.waiting_bytes() > most);
-            if feed.as_ref().is_some_and(too_much) {
+            if feed.as_ref().is_some_and(|feed| feed.kept_bytes() >= most) {
                 tracing::warn!(
                     "too much waits for a replica that is away: it gets the whole database, once \
                      it is back"
@@ -243,49 +237,43 @@ impl Source {
                 *feed = None;
             }
         }
-        let must = most.is_some();
-        // Beside writers, and then what they wrote meanwhile, which is less each time: it is what
-        // they wait for in the end.
-        for _ in 0..PASSES {
-            self.cut_all(must)?;
-            self.move_most()?;
-            self.advance()?;
-            if self.log_bytes().unmarked.max(self.uncut_bytes()) < REST_BYTES {
-                break;
-            }
+        if self.keep(0..self.feeds.len()).is_err() {
+            // On a full disk the log would never become shorter.
+            self.lose_logged();
         }
-        let tail = self.locked(|source| {
+        self.move_most()?;
+        Ok(true)
+    }
+
+    /// Moves the log into the file, and lets it begin anew. Whoever writes waits for that.
+    ///
+    /// # Errors
+    ///
+    /// When the database refuses, or the disk is full.
+    pub fn checkpoint(&mut self, must: bool) -> Result<(), SourceError> {
+        self.locked(|source| {
             source.advance()?;
-            if source.uncut_bytes() > TAIL_BYTES {
-                source.cut_all(must)?;
+            if let Err(error) = source.keep(0..source.feeds.len()) {
+                if !must {
+                    return Err(error);
+                }
+                source.lose_logged();
             }
-            let tail = source.tail()?;
             source.release_mark()?;
             move_log(&source.mark)?;
             source.renew_mark()?;
             source.is_sealed = true;
             source.checkpointed = source.tip;
-            Ok(tail)
-        })?;
-        self.cut_tail(&tail)?;
-        Ok(true)
+            Ok(())
+        })
     }
 
-    /// Makes ready what no replica was sent. One for which that fails is lost where it `must` be
-    /// done: on a full disk the log would never become shorter.
-    fn cut_all(&mut self, must: bool) -> Result<(), SourceError> {
-        for replica in 0..self.feeds.len() {
-            match self.cut(replica) {
-                Err(_) if must => self.feeds[replica] = None,
-                done => done?,
-            }
+    /// Moves a long log into the file as far as it goes beside writers, and has it begin anew
+    /// nowhere.
+    fn move_most(&mut self) -> Result<(), SourceError> {
+        if self.bytes_since(self.marked) < LONG_BYTES {
+            return Ok(());
         }
-        Ok(())
-    }
-
-    /// Moves the log into the file as far as it goes beside writers, and has it begin anew nowhere:
-    /// often and little, for whoever commits meanwhile waits for the same disk.
-    pub fn move_most(&mut self) -> Result<(), SourceError> {
         // Up to the mark, so that goes forward first. Not where it is at the end: all may have been
         // moved, and then a new mark would let the log begin anew before it is sealed.
         self.locked(|source| {
@@ -373,8 +361,10 @@ impl Source {
         let sealed = self.is_sealed.then_some(self.tip);
         for feed in &mut self.feeds {
             match feed {
-                Some(feed) if sealed == Some(feed.unsent.end) && !feed.has_uncut() => {
-                    feed.taken.end = start;
+                Some(feed) if sealed == Some(feed.unsent.end) && !feed.is_in_log() => {
+                    if !feed.has_uncut() {
+                        feed.taken.end = start;
+                    }
                     feed.unsent.end = start;
                 }
                 _ => *feed = None,

@@ -124,7 +124,7 @@ fn options(database: &Path, replicas: &[&Path]) -> ReplicateOptions {
 fn follow(database: &Path, replicas: &[&Path]) -> (Replicas, Replicator) {
     let opened = Replicas::open(options(database, replicas), Clock::system(), &Entropy::system());
     let opened = opened.expect("followed");
-    let replicator = Replicator::start(&opened);
+    let replicator = Replicator::start(&opened, None);
     (opened, replicator)
 }
 
@@ -232,6 +232,47 @@ async fn random_changes_are_restored_at_every_point() {
         .filter(|path| path.is_dir())
         .collect();
     assert!(levels.len() >= 4, "{levels:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_outlasts_several_logs_is_sent_at_once() {
+    const ROUNDS: u64 = 3;
+    let dir = tempfile::tempdir().expect("a directory");
+    let (database, to) = (dir.path().join("live.db"), dir.path().join("to.db"));
+    let (one, two) = (dir.path().join("one"), dir.path().join("two"));
+    let (dice, mut known) = (Dice::new(19), Vec::new());
+    let connection = writer(&database);
+    let mut options = options(&database, &[&one, &two]);
+    options.sync_interval = Duration::from_millis(700);
+    let replicas = Replicas::open(options, Clock::system(), &Entropy::system()).expect("followed");
+    let replicator = Replicator::start(&replicas, None);
+    current(&replicas).await;
+    for _ in 0..ROUNDS {
+        for _ in 0..5 {
+            for _ in 0..dice.below(40) + 1 {
+                change(&connection, &dice);
+            }
+            checkpoint(&replicas).await;
+        }
+        known.push((current(&replicas).await, content(&connection)));
+    }
+    let statuses = replicas.statuses();
+    assert!(statuses.iter().all(|status| status.whole_copies == 1), "{statuses:?}");
+    assert!(statuses[0].txid < 4 * ROUNDS, "{statuses:?}: the log began anew {} times", 5 * ROUNDS);
+    replicator.stop(Duration::from_secs(5)).await;
+    let address = format!("file://{}", one.display());
+    for (txid, known) in &known {
+        let found = restored(&one, Target::Txid(*txid), &to).await.expect("restored");
+        assert_eq!(&found, known, "txid {txid}");
+        let _ = fs::remove_file(&to);
+        let txid = format!("{txid:016x}");
+        let restored = litestream::restore(dir.path(), None, &address, &to, &["-txid", &txid]);
+        assert!(restored.status.success(), "{txid}: {restored:?}");
+        let found = content(&Connection::open(&to).expect("opened"));
+        assert_eq!(&found, known, "{txid} by Litestream");
+    }
+    let found = restored(&two, Target::Latest, &to).await.expect("restored");
+    assert_eq!(found, content(&connection));
 }
 
 /// A database whose every transaction is known by a number in it.
@@ -364,7 +405,7 @@ async fn a_replica_that_is_away_holds_up_nothing_and_catches_up() {
     let mut options = options(&database, &[&near, &far]);
     options.log_limit = 18 << 20;
     let replicas = Replicas::open(options, Clock::system(), &Entropy::system()).expect("followed");
-    let replicator = Replicator::start(&replicas);
+    let replicator = Replicator::start(&replicas, None);
     let log = || fs::metadata(dir.path().join("live.db-wal")).expect("a log").len();
     let behind = async {
         while replicas.statuses()[1].fault.is_none()

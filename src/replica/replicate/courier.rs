@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::watch;
+use tokio::time::Instant;
 
 use super::shelf::Shelf;
 use super::{Replicas, ReplicateError};
@@ -15,6 +16,9 @@ use crate::replica::source::{Batch, Position, Source, SourceError};
 
 /// The longest pause after a failure; the first is two intervals, and each is twice the one before.
 pub(super) const PAUSE_MAX: Duration = Duration::from_secs(60);
+/// Commits that were taken out of the log are sent at once, but no more often than this: where they
+/// come one after the other they are sent together.
+const HURRY_EVERY: Duration = Duration::from_secs(10);
 /// A replica whose newest file is younger may have another program that writes to it.
 const FRESH: Duration = Duration::from_secs(120);
 
@@ -47,6 +51,7 @@ impl Courier {
         let interval = self.replicas.0.options.sync_interval;
         let mut pause = interval;
         let mut moved = self.replicas.0.moved.subscribe();
+        let mut hurried_at: Option<Instant> = None;
         loop {
             // A closed channel means the program is gone: stop as well.
             let is_last = *stop.borrow() || stop.has_changed().is_err();
@@ -66,11 +71,13 @@ impl Courier {
             if is_last {
                 return;
             }
-            let is_well = pause == interval;
+            let has_rested = hurried_at.is_none_or(|at| at.elapsed() >= HURRY_EVERY);
             tokio::select! {
                 () = tokio::time::sleep(pause) => {}
                 _ = stop.changed() => {}
-                _ = moved.changed(), if is_well => {}
+                _ = moved.changed(), if pause == interval && has_rested => {
+                    hurried_at = Some(Instant::now());
+                }
             }
         }
     }
@@ -286,7 +293,7 @@ impl Courier {
         let since = files.iter().map(|file| file.at).max().unwrap_or_default();
         let anew = Some((newest(files) + 1, since));
         let taken = match self.source(move |source, number| source.freeze(number, anew)).await {
-            Ok(Ok(Some(frozen))) => self.replicas.encode(frozen).await,
+            Ok(Ok(Some(frozen))) => self.replicas.encode(|dir| frozen.encode(dir)).await,
             Ok(Ok(None)) => {
                 Err(SourceError::Io(io::Error::other("there is nothing to follow")).into())
             }
@@ -305,15 +312,11 @@ impl Courier {
         let now = self.replicas.0.clock.now();
         let until = self.source(Source::prepare).await??;
         loop {
-            let next = self.source(move |source, number| {
-                let next = source.next(number).filter(|batch| Some(batch.after.txid) <= until);
-                let Some(batch) = next else { return Ok(None) };
-                let body = batch.file.try_clone()?;
-                Ok::<_, SourceError>(Some((body, batch.size, batch.header)))
-            });
-            let Some((body, size, header)) = next.await?? else { break };
-            shelf.put(0, size, header, &body).await?;
-            self.source(move |source, number| source.sent(number, header.max)).await?;
+            let next = self.source(|source, number| source.next(number)).await?;
+            let Some(draft) = next.filter(|draft| Some(draft.after.txid) <= until) else { break };
+            let batch = self.replicas.encode(move |dir| draft.encode(dir)).await?;
+            shelf.put(0, batch.size, batch.header, &batch.file).await?;
+            self.source(move |source, number| source.sent(number, batch.header.max)).await?;
             self.remember().await?;
         }
         // What is missing now was committed since.

@@ -4,6 +4,7 @@
 
 use std::io;
 use std::sync::Arc;
+use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 use tokio::sync::watch;
@@ -11,7 +12,7 @@ use tokio::time::Instant;
 
 use super::courier::PAUSE_MAX;
 use super::shelf::Shelf;
-use super::{LOOK, Replicas, ReplicateError};
+use super::{Replicas, ReplicateError};
 use crate::replica::ltx::LtxError;
 use crate::replica::merge::merge;
 use crate::replica::plan::{File, SNAPSHOTS, Target, plan};
@@ -19,6 +20,8 @@ use crate::replica::source::{Batch, Source, SourceError};
 
 /// How long files of level 0 are kept after they were merged: whoever restores just then reads on.
 const LEVEL_0_KEPT: SignedDuration = SignedDuration::from_mins(5);
+/// How often to look whether commits have been sent.
+const LOOK: Duration = Duration::from_millis(200);
 /// Most files of one merge: each takes some 200 kB of memory meanwhile.
 const MERGED_AT_ONCE: usize = 64;
 
@@ -197,7 +200,7 @@ impl Keeper {
             Ok::<_, SourceError>(source.freeze(number, None)?.map(|frozen| (feed, frozen)))
         });
         let Some((feed, frozen)) = frozen.await?? else { return Ok(None) };
-        Ok(Some((feed, self.replicas.encode(frozen).await?)))
+        Ok(Some((feed, self.replicas.encode(|dir| frozen.encode(dir)).await?)))
     }
 
     /// Waits until the replica has got this txid; `false` when it begins anew instead.

@@ -1,15 +1,20 @@
 //! Commits, as files for a replica.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::io::{self, BufReader, BufWriter, Read as _, Seek as _};
+use std::ops::Range;
+use std::path::Path;
+use std::sync::Arc;
 
 use jiff::Timestamp;
+use tokio::time::Instant;
 
 use super::{Position, Source, SourceError};
-use crate::replica::log::{Committed, Log};
+use crate::replica::log::{Committed, Image, LOG_HEADER_BYTES, Log};
 use crate::replica::ltx::{Header, LogRange, LtxWriter};
 
-/// Commits on their way to a replica: an LTX file that is not there yet.
+/// An LTX file on its way to a replica.
 #[derive(Debug)]
 pub struct Batch {
     /// The file; it has no name.
@@ -18,24 +23,65 @@ pub struct Batch {
     pub size: u64,
     /// What it says about itself.
     pub header: Header,
+}
+
+/// Commits that a replica is to get as one file.
+#[derive(Debug)]
+pub struct Draft {
+    header: Header,
+    pub(super) found: Committed,
     /// How far the replica is with it.
     pub after: Position,
+    pub(super) made: Instant,
 }
 
-/// The end of a log, in memory: it outlasts the log.
-#[derive(Debug, Default)]
-pub(super) struct Tail {
-    begin: u64,
-    bytes: Vec<u8>,
-}
+impl Draft {
+    fn new(page_size: u32, from: Position, found: Committed, now: Timestamp) -> Self {
+        // Times never go back, whatever becomes of the clock.
+        let at = now.as_millisecond().max(from.at);
+        let after = Position { txid: from.txid + 1, end: found.end, commit: found.commit, at };
+        // The log may have begun anew in between.
+        let is_same = from.end.salts == found.end.salts;
+        let offset = if is_same { from.end.offset } else { LOG_HEADER_BYTES };
+        let length = found.end.offset - offset;
+        let header = Header {
+            page_size,
+            commit: found.commit,
+            min: after.txid,
+            max: after.txid,
+            at: Timestamp::from_millisecond(at).unwrap_or(now),
+            log: Some(LogRange { offset, length, salts: found.end.salts }),
+        };
+        Self { header, found, after, made: Instant::now() }
+    }
 
-impl Tail {
-    /// Reads the page that lay at `offset` of the log.
-    fn page(&self, offset: u64, page: &mut [u8]) -> io::Result<()> {
-        let at = offset.checked_sub(self.begin).and_then(|at| usize::try_from(at).ok());
-        let found = at.and_then(|at| self.bytes.get(at..at + page.len()));
-        page.copy_from_slice(found.ok_or(io::ErrorKind::UnexpectedEof)?);
-        Ok(())
+    /// Makes the file, each time the same, in `dir`.
+    ///
+    /// # Errors
+    ///
+    /// When it cannot be written.
+    pub fn encode(&self, dir: &Path) -> Result<Batch, SourceError> {
+        Ok(self.encode_with(None, dir)?)
+    }
+
+    fn encode_with(&self, log: Option<&Log>, dir: &Path) -> io::Result<Batch> {
+        let (header, found) = (self.header, &self.found);
+        let mut file = tempfile::tempfile_in(dir)?;
+        let mut writer = LtxWriter::begin(BufWriter::new(&mut file), header)?;
+        let mut page = vec![0; header.page_size as usize];
+        // Pages that the database grew by need not be in the log.
+        let grown = found.least.saturating_add(1)..=found.commit;
+        let numbers: BTreeSet<u32> = found.pages.keys().copied().chain(grown).collect();
+        for number in numbers.into_iter().filter(|number| *number != header.lock_page()) {
+            match found.pages.get(&number) {
+                Some(image) => image.read(log, &mut page)?,
+                None => page.fill(0),
+            }
+            writer.page(number, &page)?;
+        }
+        let size = writer.finish()?;
+        file.rewind()?;
+        Ok(Batch { file, size, header })
     }
 }
 
@@ -56,123 +102,64 @@ impl Source {
         }
         let end = range.offset.saturating_add(range.length).min(self.tip.offset);
         let Some(found) = log.committed(at.end, at.commit, end)? else { return Ok(None) };
-        let own = self.encode(|offset, page| log.page(offset, page), at, &found, header.at)?;
+        let draft = Draft::new(self.page_size, at, found, header.at);
+        let own = draft.encode_with(Some(&log), &self.dir)?;
         let is_same = own.header == header && same_bytes(&own.file, file)?;
-        Ok(is_same.then_some(own.after))
+        Ok(is_same.then_some(draft.after))
     }
 
-    /// Makes a batch of what a replica was not sent.
+    /// Makes a draft of what a replica was not sent.
     pub(super) fn cut(&mut self, replica: usize) -> Result<(), SourceError> {
-        let Some(feed) = self.feeds[replica].as_ref().filter(|feed| feed.has_uncut()) else {
+        self.keep(replica..replica + 1)?;
+        if let Some(feed) = self.feeds[replica].as_mut().filter(|feed| feed.has_uncut()) {
+            let none = Committed::none_at(feed.unsent.end, feed.unsent.commit);
+            let found = std::mem::replace(&mut feed.unsent, none);
+            let draft = Draft::new(self.page_size, feed.taken, found, self.clock.now());
+            feed.taken = draft.after;
+            feed.waiting.push_back(Arc::new(draft));
+        }
+        Ok(())
+    }
+
+    /// Copies what these replicas were not sent, lest it be in the log only.
+    pub(super) fn keep(&mut self, replicas: Range<usize>) -> Result<(), SourceError> {
+        let feeds = self.feeds[replicas.clone()].iter().flatten();
+        let images = feeds.flat_map(|feed| feed.unsent.pages.values());
+        let logged: BTreeSet<u64> = images.filter_map(Image::logged).collect();
+        if logged.is_empty() {
             return Ok(());
-        };
-        let salts = feed.unsent.end.salts;
+        }
+        let salts = self.tip.salts;
         let is_same = |log: &Log| log.start().salts == salts;
-        if let Some(log) = Log::open(&self.path)?.filter(is_same) {
-            log.settle()?;
-            self.cut_from(replica, |offset, page| log.page(offset, page))?;
-        }
-        if Log::open(&self.path)?.filter(is_same).is_none() {
-            // It has begun anew meanwhile: what was read is anything.
-            self.feeds[replica] = None;
-        }
-        Ok(())
-    }
-
-    /// What is in the log and in no batch yet; with the lock held, and the log read to its end.
-    pub(super) fn tail(&self) -> Result<Tail, SourceError> {
-        let log = Log::open(&self.path)?;
-        let (Some(begin), Some(log)) = (self.uncut_from(), log) else { return Ok(Tail::default()) };
-        Ok(Tail { begin, bytes: log.bytes(begin, self.tip.offset)? })
-    }
-
-    /// Where in the log begins what is in no batch yet.
-    fn uncut_from(&self) -> Option<u64> {
-        let uncut = self.feeds.iter().flatten().filter(|feed| feed.has_uncut());
-        uncut.map(|feed| feed.taken.end.offset).min()
-    }
-
-    /// How many bytes of the log are in no batch yet.
-    pub(super) fn uncut_bytes(&self) -> u64 {
-        self.uncut_from().map_or(0, |from| self.tip.offset.saturating_sub(from))
-    }
-
-    /// Makes batches of what was not sent, once the log may have begun anew. It was brought to the
-    /// disk before it was moved.
-    pub(super) fn cut_tail(&mut self, tail: &Tail) -> Result<(), SourceError> {
-        let mut first = Ok(());
-        for replica in 0..self.feeds.len() {
-            let cut = self.cut_from(replica, |offset, page| tail.page(offset, page));
-            if cut.is_err() {
-                // Nobody has it any longer.
-                self.feeds[replica] = None;
-                first = first.and(cut);
-            }
-        }
-        first
-    }
-
-    /// Makes a batch of what a replica was not sent, from pages that `read` finds by where they lie
-    /// in the log.
-    fn cut_from(
-        &mut self,
-        replica: usize,
-        read: impl Fn(u64, &mut [u8]) -> io::Result<()>,
-    ) -> Result<(), SourceError> {
-        let Some(feed) = self.feeds[replica].as_ref().filter(|feed| feed.has_uncut()) else {
+        let piece = match Log::open(&self.path)?.filter(is_same) {
+            Some(log) => Some(log.keep(logged.iter().copied(), &self.dir)?),
+            None => None,
+        };
+        // Where it has begun anew meanwhile, what was read is anything.
+        let is_right = Log::open(&self.path)?.is_some_and(|log| is_same(&log));
+        let Some(piece) = piece.filter(|_| is_right).map(Arc::new) else {
+            self.lose_logged();
             return Ok(());
         };
-        let batch = self.encode(read, feed.taken, &feed.unsent, self.clock.now())?;
-        if let Some(feed) = &mut self.feeds[replica] {
-            feed.taken = batch.after;
-            feed.unsent = Committed::none_at(batch.after.end, batch.after.commit);
-            feed.waiting.push_back(batch);
+        let places = (0..).step_by(self.page_size as usize);
+        let places: BTreeMap<u64, u64> = logged.into_iter().zip(places).collect();
+        for feed in self.feeds[replicas].iter_mut().flatten() {
+            for image in feed.unsent.pages.values_mut() {
+                if let Some(place) = image.logged().and_then(|offset| places.get(&offset)) {
+                    *image = Image::Kept(piece.clone(), *place);
+                }
+            }
         }
         Ok(())
     }
 
-    /// Writes what was committed after `from` into a file without a name.
-    fn encode(
-        &self,
-        read: impl Fn(u64, &mut [u8]) -> io::Result<()>,
-        from: Position,
-        found: &Committed,
-        now: Timestamp,
-    ) -> Result<Batch, SourceError> {
-        // Times never go back, whatever becomes of the clock.
-        let at = now.as_millisecond().max(from.at);
-        let after = Position { txid: from.txid + 1, end: found.end, commit: found.commit, at };
-        let range = LogRange {
-            offset: from.end.offset,
-            length: found.end.offset - from.end.offset,
-            salts: found.end.salts,
-        };
-        let header = Header {
-            page_size: self.page_size,
-            commit: found.commit,
-            min: after.txid,
-            max: after.txid,
-            at: Timestamp::from_millisecond(at).unwrap_or(now),
-            log: Some(range),
-        };
-        let mut file = tempfile::tempfile_in(&self.dir)?;
-        let mut writer = LtxWriter::begin(BufWriter::new(&mut file), header)?;
-        let mut page = vec![0; self.page_size as usize];
-        // Pages that the database grew by need not be in the log.
-        let grown = found.least.saturating_add(1)..=found.commit;
-        let mut numbers: Vec<u32> = found.pages.keys().copied().chain(grown).collect();
-        numbers.sort_unstable();
-        numbers.dedup();
-        for number in numbers.into_iter().filter(|number| *number != header.lock_page()) {
-            match found.pages.get(&number) {
-                Some(offset) => read(*offset, &mut page)?,
-                None => page.fill(0),
+    /// Replicas for which something is in the log only are lost.
+    pub(super) fn lose_logged(&mut self) {
+        for feed in &mut self.feeds {
+            if feed.as_ref().is_some_and(super::Feed::is_in_log) {
+                *feed = None;
             }
-            writer.page(number, &page)?;
         }
-        let size = writer.finish()?;
-        file.rewind()?;
-        Ok(Batch { file, size, header, after })
     }
 }
 

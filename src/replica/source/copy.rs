@@ -62,7 +62,7 @@ impl Frozen {
         }
         let size = writer.finish()?;
         file.rewind()?;
-        Ok(Batch { file, size, header, after: self.at })
+        Ok(Batch { file, size, header })
     }
 }
 

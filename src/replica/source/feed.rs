@@ -1,9 +1,14 @@
 //! What each replica is to get.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+use std::time::Duration;
 
-use super::{Batch, Position, Source, SourceError};
-use crate::replica::log::{Committed, Log};
+use super::{Draft, Position, Source, SourceError};
+use crate::replica::log::{Committed, Image, Log};
+
+/// A replica that has not got something for so long is away.
+const SLOW: Duration = Duration::from_secs(5);
 
 /// What a replica has not got yet.
 #[derive(Debug)]
@@ -17,17 +22,34 @@ pub(super) struct Feed {
     /// What was committed after that.
     pub(super) unsent: Committed,
     /// What waits.
-    pub(super) waiting: VecDeque<Batch>,
+    pub(super) waiting: VecDeque<Arc<Draft>>,
 }
 
 impl Feed {
-    /// Whether something in the log is in no batch yet.
+    /// Whether something is in no draft yet.
     pub(super) fn has_uncut(&self) -> bool {
         self.unsent.end != self.taken.end
     }
 
-    pub(super) fn waiting_bytes(&self) -> u64 {
-        self.waiting.iter().map(|batch| batch.size).sum()
+    /// Whether something of it is in the log only.
+    pub(super) fn is_in_log(&self) -> bool {
+        self.unsent.pages.values().any(|image| image.logged().is_some())
+    }
+
+    /// Whether its replica is away, or gets the whole database.
+    pub(super) fn is_slow(&self) -> bool {
+        !self.is_begun || self.waiting.front().is_some_and(|draft| draft.made.elapsed() >= SLOW)
+    }
+
+    /// How much is kept for it apart from the log, in bytes.
+    pub(super) fn kept_bytes(&self) -> u64 {
+        let waiting = self.waiting.iter().map(|draft| &draft.found);
+        let images = waiting.chain([&self.unsent]).flat_map(|found| found.pages.values());
+        let pieces = images.filter_map(|image| match image {
+            Image::Kept(piece, _) => Some((Arc::as_ptr(piece), piece.size)),
+            Image::Logged(_) => None,
+        });
+        pieces.collect::<BTreeMap<_, _>>().values().sum()
     }
 }
 
@@ -65,31 +87,31 @@ impl Source {
         }
     }
 
-    /// Makes ready what a replica was not sent; gives back the last txid that waits for it.
+    /// Makes a draft of what a replica was not sent; gives back the last txid that waits for it.
     pub fn prepare(&mut self, replica: usize) -> Result<Option<u64>, SourceError> {
         if self.feeds[replica].as_ref().is_some_and(|feed| feed.waiting.is_empty()) {
             self.cut(replica)?;
         }
         let feed = self.feeds[replica].as_ref();
-        Ok(feed.and_then(|feed| feed.waiting.back()).map(|batch| batch.after.txid))
+        Ok(feed.and_then(|feed| feed.waiting.back()).map(|draft| draft.after.txid))
     }
 
     /// What a replica is to get next.
-    pub fn next(&self, replica: usize) -> Option<&Batch> {
-        self.feeds[replica].as_ref().filter(|feed| feed.is_begun)?.waiting.front()
+    pub fn next(&self, replica: usize) -> Option<Arc<Draft>> {
+        self.feeds[replica].as_ref().filter(|feed| feed.is_begun)?.waiting.front().cloned()
     }
 
     /// The txid of what a replica is to get next, whether it is made ready or not.
     pub fn next_txid(&self, replica: usize) -> Option<u64> {
         let feed = self.feeds[replica].as_ref()?;
-        let ready = feed.waiting.front().map(|batch| batch.after.txid);
+        let ready = feed.waiting.front().map(|draft| draft.after.txid);
         Some(ready.unwrap_or(feed.taken.txid + 1))
     }
 
     /// A replica has got this txid.
     pub fn sent(&mut self, replica: usize, txid: u64) {
         if let Some(feed) = &mut self.feeds[replica] {
-            feed.waiting.retain(|batch| batch.after.txid > txid);
+            feed.waiting.retain(|draft| draft.after.txid > txid);
         }
     }
 

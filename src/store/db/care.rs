@@ -73,6 +73,15 @@ impl Db {
         .await
     }
 
+    /// Runs something while nothing is written by this process. Where too much waits already, and
+    /// on PostgreSQL, it is dropped instead.
+    pub fn at_rest(&self, run: impl FnOnce() + Send + 'static) {
+        if let Inner::Sqlite(threads, _) = &*self.0 {
+            // It tells by being dropped.
+            let _ = threads.at_rest(run);
+        }
+    }
+
     /// Vacuums one table of PostgreSQL; `false` when `stop` came first. Nothing on SQLite.
     pub async fn vacuum_table(
         &self,

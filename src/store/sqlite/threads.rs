@@ -168,6 +168,14 @@ impl Threads {
         submit(closure, |job| self.reads.push(job)).await
     }
 
+    /// Runs something while the writer rests.
+    pub(in super::super) fn at_rest(
+        &self,
+        run: impl FnOnce() + Send + 'static,
+    ) -> Result<(), StoreError> {
+        self.writes.push(Work::Alone(Box::new(move |_| run())))
+    }
+
     /// Lends the writer's connection, outside a transaction.
     pub(in super::super) async fn alone<T, F>(&self, run: F) -> Result<T, StoreError>
     where

@@ -44,7 +44,7 @@ fn program() {
         options.retention = SignedDuration::from_millis(300);
         let opened = Replicas::open(options, Clock::system(), &Entropy::system());
         let replicas = opened.expect("followed");
-        let replicator = Replicator::start(&replicas);
+        let replicator = Replicator::start(&replicas, None);
         for number in 2..=CHANGES {
             numbered(&connection, number);
             tokio::time::sleep(Duration::from_millis(17)).await;

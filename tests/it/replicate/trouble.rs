@@ -67,7 +67,7 @@ async fn a_whole_copy_that_cannot_be_made_is_made_later() {
     // Nothing can be made here.
     fs::rename(path("live.db-replication"), path("away")).expect("moved");
     fs::write(path("live.db-replication"), "").expect("written");
-    let replicator = Replicator::start(&replicas);
+    let replicator = Replicator::start(&replicas, None);
     until("it fails", &replicas, |status| status.failures > 1).await;
     for number in 2..9 {
         counted(&connection, &dice, number);
@@ -79,6 +79,35 @@ async fn a_whole_copy_that_cannot_be_made_is_made_later() {
     current(&replicas).await;
     let found = restored(&replica, Target::Latest, &to).await.expect("restored");
     assert_eq!(found, content(&connection));
+    replicator.stop(Duration::from_secs(5)).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_cannot_be_kept_stays_in_the_log() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let path = |name: &str| dir.path().join(name);
+    let (replica, to, dice) = (path("replica"), path("to.db"), Dice::new(37));
+    let connection = writer(&path("live.db"));
+    counted(&connection, &dice, 1);
+    let (replicas, replicator) = follow(&path("live.db"), &[&replica]);
+    current(&replicas).await;
+    // Nothing can be made here.
+    fs::rename(path("live.db-replication"), path("away")).expect("moved");
+    fs::write(path("live.db-replication"), "").expect("written");
+    counted(&connection, &dice, 2);
+    let failures = replicas.statuses()[0].failures;
+    until("it fails", &replicas, |status| status.failures > failures).await;
+    for number in 3..9 {
+        counted(&connection, &dice, number);
+        replicas.checkpoint().await.expect_err("the log is all there is");
+    }
+    fs::remove_file(path("live.db-replication")).expect("removed");
+    fs::rename(path("away"), path("live.db-replication")).expect("moved back");
+    current(&replicas).await;
+    assert!(replicas.checkpoint().await.expect("moved"));
+    let found = restored(&replica, Target::Latest, &to).await.expect("restored");
+    assert_eq!(found, content(&connection));
+    assert_eq!(replicas.statuses()[0].whole_copies, 1);
     replicator.stop(Duration::from_secs(5)).await;
 }
 
@@ -143,15 +172,22 @@ async fn a_broken_file_holds_up_no_commit_and_is_followed_by_a_whole_copy() {
     options.snapshot_interval = SignedDuration::from_hours(1);
     let opened = Replicas::open(options, Clock::system(), &Entropy::system());
     let replicas = opened.expect("followed");
-    let replicator = Replicator::start(&replicas);
+    let replicator = Replicator::start(&replicas, None);
     current(&replicas).await;
-    counted(&connection, &dice, 2);
-    current(&replicas).await;
-    let broken = fs::read_dir(replica.join("ltx/0")).expect("read").next();
-    let broken =
-        fs::File::options().write(true).open(broken.expect("a file").expect("read").path());
-    broken.expect("opened").write_all_at(b"broken", 120).expect("written");
-    let mut number = 2;
+    let mut number = 1;
+    loop {
+        let merged = newest(&replica.join("ltx/1"));
+        number += 1;
+        counted(&connection, &dice, number);
+        let name = format!("{txid:016x}-{txid:016x}.ltx", txid = current(&replicas).await);
+        let broken = fs::File::options().write(true).open(replica.join("ltx/0").join(name));
+        broken.expect("opened").write_all_at(b"broken", 120).expect("written");
+        // Unless it was merged just before.
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        if newest(&replica.join("ltx/1")) == merged {
+            break;
+        }
+    }
     while replicas.statuses()[0].whole_copies < 2 {
         number += 1;
         counted(&connection, &dice, number);
@@ -164,6 +200,12 @@ async fn a_broken_file_holds_up_no_commit_and_is_followed_by_a_whole_copy() {
     let found = restored(&replica, Target::Latest, &to).await.expect("restored");
     assert_eq!(found, content(&connection));
     replicator.stop(Duration::from_secs(5)).await;
+}
+
+/// The last file of a level, if it has any.
+fn newest(level: &Path) -> Option<std::ffi::OsString> {
+    let files = fs::read_dir(level).ok()?;
+    files.map(|file| file.expect("read").file_name()).max()
 }
 
 /// A large file goes in parts: who sends it says so first, in case two do.
@@ -185,7 +227,7 @@ async fn a_large_copy_that_somebody_began_is_waited_for_and_an_own_one_is_sent_a
     let claim = level.join("0000000000000001-0000000000000001.ltx.claim");
     fs::write(&claim, "another program").expect("claimed");
     let replicas = open().expect("followed");
-    let replicator = Replicator::start(&replicas);
+    let replicator = Replicator::start(&replicas, None);
     let waits = |status: &ReplicaStatus| {
         status.fault.as_ref().is_some_and(|fault| fault.contains("it is waited for"))
     };
