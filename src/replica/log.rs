@@ -148,11 +148,6 @@ impl Log {
         Ok(salts == end.salts && checksum == end.checksum)
     }
 
-    /// Reads the page that lies at `offset`.
-    pub fn page(&self, offset: u64, page: &mut [u8]) -> io::Result<()> {
-        self.file.read_exact_at(page, offset)
-    }
-
     /// Waits until what was read is on the disk: a replica must not know what a loss of power
     /// takes back.
     pub fn settle(&self) -> io::Result<()> {

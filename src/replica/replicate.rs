@@ -8,7 +8,7 @@ mod shelf;
 
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
@@ -209,7 +209,7 @@ impl Replicas {
         run: impl FnOnce(&mut Source) -> T + Send + 'static,
     ) -> Result<T, SourceError> {
         let shared = self.0.clone();
-        let run = move || run(&mut shared.source());
+        let run = move || run(&mut shared.source.lock().unwrap_or_else(PoisonError::into_inner));
         Ok(tokio::task::spawn_blocking(run).await.map_err(io::Error::other)?)
     }
 
@@ -236,12 +236,6 @@ impl Replicas {
 
     fn tell(&self, replica: usize, change: impl FnOnce(&mut ReplicaStatus)) {
         change(&mut self.0.statuses.lock().unwrap_or_else(PoisonError::into_inner)[replica]);
-    }
-}
-
-impl Shared {
-    fn source(&self) -> MutexGuard<'_, Source> {
-        self.source.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -272,7 +266,8 @@ impl Replicator {
     }
 
     /// Stops: sends what is there to be sent, for as long as `grace`. What does not get through is
-    /// in the log, and is sent after the next start.
+    /// sent after the next start, unless the log has begun anew: then the replica gets the whole
+    /// database.
     pub async fn stop(mut self, grace: Duration) {
         // Receivers that are gone have stopped already.
         let _ = self.stopping.send(true);

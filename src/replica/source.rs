@@ -221,7 +221,7 @@ impl Source {
             return Ok(false);
         }
         let Some(most) = most else {
-            if self.feeds.iter().flatten().any(Feed::is_slow) {
+            if self.feeds.iter().flatten().any(Feed::is_away) {
                 return Ok(false);
             }
             self.keep(0..self.feeds.len())?;
@@ -237,10 +237,7 @@ impl Source {
                 *feed = None;
             }
         }
-        if self.keep(0..self.feeds.len()).is_err() {
-            // On a full disk the log would never become shorter.
-            self.lose_logged();
-        }
+        self.keep_or_lose();
         self.move_most()?;
         Ok(true)
     }
@@ -253,12 +250,13 @@ impl Source {
     pub fn checkpoint(&mut self, must: bool) -> Result<(), SourceError> {
         self.locked(|source| {
             source.advance()?;
-            if let Err(error) = source.keep(0..source.feeds.len()) {
-                if !must {
-                    return Err(error);
-                }
-                source.lose_logged();
+            if must {
+                source.keep_or_lose();
+            } else {
+                source.keep(0..source.feeds.len())?;
             }
+            // Until there is a new mark nobody knows how often the log begins anew.
+            source.is_sealed = false;
             source.release_mark()?;
             move_log(&source.mark)?;
             source.renew_mark()?;

@@ -10,8 +10,10 @@ use super::Replicas;
 use crate::replica::source::{Source, SourceError};
 
 /// A log as long as this is moved, as SQLite itself would do it: so it stays short, and lies on the
-/// disk where it lay before. In a storm it grows to a few times this until all is ready.
-const LOG_BYTES: u64 = 1 << 20;
+/// disk where it lay before. In a storm it grows to twice this until all is ready. A shorter one
+/// would keep writers waiting for less (at 1 MB the worst answer in a hundred takes a tenth less),
+/// but whoever is killed soon after it was moved begins anew with a copy of the whole database.
+const LOG_BYTES: u64 = 4 << 20;
 /// A shorter one is moved after this time.
 const LOG_AGE: Duration = Duration::from_secs(60);
 /// How often that is looked at, ...
@@ -67,10 +69,17 @@ impl Checkpointer {
         // A moment of rest is no end of a storm.
         self.pace = (grown as f64 / since.as_secs_f64().max(1e-3)).max(self.pace / 2.0);
         let is_long = bytes.all >= LOG_BYTES;
+        if bytes.unsealed == 0 {
+            // So nothing is old that was committed just now.
+            self.moved_at = self.looked_at;
+        }
         let is_due = bytes.unsealed > 0 && (is_long || self.moved_at.elapsed() >= LOG_AGE);
         let limit = self.replicas.0.options.log_limit;
         let must = (bytes.all >= limit).then_some(limit);
-        if is_due && self.replicas.shorten_log(must).await? {
+        if is_due {
+            if !self.replicas.shorten_log(must).await? {
+                return Ok(LOOK);
+            }
             self.moved_at = Instant::now();
         }
         // A long one has been moved. Where it does not begin anew, for somebody still reads it, it
@@ -98,8 +107,11 @@ impl Replicas {
         let (done, moved) = oneshot::channel();
         let shared = self.0.clone();
         let run = move || {
-            // Whoever does not wait for it any longer is told nothing.
-            let _ = done.send(shared.source().checkpoint(most.is_some()));
+            // Writers wait for the disk, but not for whoever follows the log just now.
+            if let Ok(mut source) = shared.source.try_lock() {
+                // Whoever does not wait for it any longer is told nothing.
+                let _ = done.send(source.checkpoint(most.is_some()));
+            }
         };
         match self.0.rest.get() {
             Some(rest) => rest(Box::new(run)),

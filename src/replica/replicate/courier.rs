@@ -16,9 +16,9 @@ use crate::replica::source::{Batch, Position, Source, SourceError};
 
 /// The longest pause after a failure; the first is two intervals, and each is twice the one before.
 pub(super) const PAUSE_MAX: Duration = Duration::from_secs(60);
-/// Commits that were taken out of the log are sent at once, but no more often than this: where they
-/// come one after the other they are sent together.
-const HURRY_EVERY: Duration = Duration::from_secs(10);
+/// Commits that were taken out of the log are sent at once, but no more often than others, nor than
+/// this: where they come one after the other they are sent together.
+const HURRY_EVERY: Duration = Duration::from_secs(5);
 /// A replica whose newest file is younger may have another program that writes to it.
 const FRESH: Duration = Duration::from_secs(120);
 
@@ -71,13 +71,17 @@ impl Courier {
             if is_last {
                 return;
             }
-            let has_rested = hurried_at.is_none_or(|at| at.elapsed() >= HURRY_EVERY);
+            let hurry = async {
+                // It fails where the program ends, and that is told apart.
+                let _ = moved.changed().await;
+                if let Some(at) = hurried_at {
+                    tokio::time::sleep_until(at + interval.min(HURRY_EVERY)).await;
+                }
+            };
             tokio::select! {
                 () = tokio::time::sleep(pause) => {}
                 _ = stop.changed() => {}
-                _ = moved.changed(), if pause == interval && has_rested => {
-                    hurried_at = Some(Instant::now());
-                }
+                () = hurry, if pause == interval => hurried_at = Some(Instant::now()),
             }
         }
     }
@@ -121,6 +125,7 @@ impl Courier {
             _ => {}
         }
         // What is wrong with the database was told just now.
+        let _ = self.source(|source, number| source.reached(number, false)).await;
         let _ = self.look().await;
     }
 
@@ -328,8 +333,11 @@ impl Courier {
 
     /// Remembers how far the replica is, so that it can go on there after the next start.
     async fn remember(&self) -> Result<(), ReplicateError> {
-        let at = self.source(|source, number| source.position(number)).await?;
-        if let Some(at) = at.filter(|_| self.whole.is_none()) {
+        let at = self.source(|source, number| {
+            source.reached(number, true);
+            source.position(number)
+        });
+        if let Some(at) = at.await?.filter(|_| self.whole.is_none()) {
             self.replicas.0.state.remember(self.name(), at)?;
         }
         self.look().await

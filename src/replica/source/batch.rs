@@ -10,9 +10,10 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use tokio::time::Instant;
 
-use super::{Position, Source, SourceError};
+use super::{Feed, LONG_BYTES, Position, Source, SourceError};
 use crate::replica::log::{Committed, Image, LOG_HEADER_BYTES, Log};
 use crate::replica::ltx::{Header, LogRange, LtxWriter};
+use crate::replica::room;
 
 /// An LTX file on its way to a replica.
 #[derive(Debug)]
@@ -129,6 +130,10 @@ impl Source {
         if logged.is_empty() {
             return Ok(());
         }
+        let bytes = logged.len() as u64 * u64::from(self.page_size);
+        if bytes >= LONG_BYTES {
+            room::require(&self.dir, bytes)?;
+        }
         let salts = self.tip.salts;
         let is_same = |log: &Log| log.start().salts == salts;
         let piece = match Log::open(&self.path)?.filter(is_same) {
@@ -141,8 +146,8 @@ impl Source {
             self.lose_logged();
             return Ok(());
         };
-        let places = (0..).step_by(self.page_size as usize);
-        let places: BTreeMap<u64, u64> = logged.into_iter().zip(places).collect();
+        let kept = (0..).step_by(self.page_size as usize);
+        let places: BTreeMap<u64, u64> = logged.into_iter().zip(kept).collect();
         for feed in self.feeds[replicas].iter_mut().flatten() {
             for image in feed.unsent.pages.values_mut() {
                 if let Some(place) = image.logged().and_then(|offset| places.get(&offset)) {
@@ -153,10 +158,23 @@ impl Source {
         Ok(())
     }
 
+    /// The same for all of them. Where it fails they are lost: on a full disk the log would never
+    /// become shorter.
+    pub(super) fn keep_or_lose(&mut self) {
+        if let Err(error) = self.keep(0..self.feeds.len()) {
+            tracing::warn!(
+                %error,
+                "the log is as long as it may be, and what a replica was not sent cannot be kept \
+                 elsewhere: it gets the whole database"
+            );
+            self.lose_logged();
+        }
+    }
+
     /// Replicas for which something is in the log only are lost.
-    pub(super) fn lose_logged(&mut self) {
+    fn lose_logged(&mut self) {
         for feed in &mut self.feeds {
-            if feed.as_ref().is_some_and(super::Feed::is_in_log) {
+            if feed.as_ref().is_some_and(Feed::is_in_log) {
                 *feed = None;
             }
         }

@@ -8,7 +8,7 @@ use super::{Draft, Position, Source, SourceError};
 use crate::replica::log::{Committed, Image, Log};
 
 /// A replica that has not got something for so long is away.
-const SLOW: Duration = Duration::from_secs(5);
+const AWAY: Duration = Duration::from_secs(5);
 
 /// What a replica has not got yet.
 #[derive(Debug)]
@@ -17,6 +17,8 @@ pub(super) struct Feed {
     number: u64,
     /// Whether the replica has what comes before; until then it gets nothing.
     is_begun: bool,
+    /// Whether it was reached when it was tried last.
+    is_reached: bool,
     /// How far it is with all that waits.
     pub(super) taken: Position,
     /// What was committed after that.
@@ -37,8 +39,9 @@ impl Feed {
     }
 
     /// Whether its replica is away, or gets the whole database.
-    pub(super) fn is_slow(&self) -> bool {
-        !self.is_begun || self.waiting.front().is_some_and(|draft| draft.made.elapsed() >= SLOW)
+    pub(super) fn is_away(&self) -> bool {
+        let is_old = |draft: &Arc<Draft>| draft.made.elapsed() >= AWAY;
+        !self.is_begun || !self.is_reached || self.waiting.front().is_some_and(is_old)
     }
 
     /// How much is kept for it apart from the log, in bytes.
@@ -72,7 +75,8 @@ impl Source {
 
     pub(super) fn feed_from(&mut self, taken: Position, unsent: Committed, is_begun: bool) -> Feed {
         self.feeds_made += 1;
-        Feed { number: self.feeds_made, is_begun, taken, unsent, waiting: VecDeque::new() }
+        let (number, waiting) = (self.feeds_made, VecDeque::new());
+        Feed { number, is_begun, is_reached: false, taken, unsent, waiting }
     }
 
     /// The feed of a replica that has what comes before it.
@@ -84,6 +88,13 @@ impl Source {
     pub fn begun(&mut self, replica: usize) {
         if let Some(feed) = &mut self.feeds[replica] {
             feed.is_begun = true;
+        }
+    }
+
+    /// Whether a replica was reached just now.
+    pub fn reached(&mut self, replica: usize, is_reached: bool) {
+        if let Some(feed) = &mut self.feeds[replica] {
+            feed.is_reached = is_reached;
         }
     }
 
@@ -133,7 +144,7 @@ impl Source {
     }
 
     /// How far a replica is, if nothing waits for it: then what follows in the log is what comes
-    /// after.
+    /// after, unless that has begun anew.
     pub fn position(&self, replica: usize) -> Option<Position> {
         let feed = self.feeds[replica].as_ref()?;
         (feed.is_begun && feed.waiting.is_empty()).then_some(feed.taken)

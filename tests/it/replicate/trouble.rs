@@ -83,30 +83,34 @@ async fn a_whole_copy_that_cannot_be_made_is_made_later() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_cannot_be_kept_stays_in_the_log() {
+async fn what_cannot_be_kept_stays_in_the_log_and_what_is_kept_is_sent_soon() {
     let dir = tempfile::tempdir().expect("a directory");
     let path = |name: &str| dir.path().join(name);
     let (replica, to, dice) = (path("replica"), path("to.db"), Dice::new(37));
     let connection = writer(&path("live.db"));
     counted(&connection, &dice, 1);
-    let (replicas, replicator) = follow(&path("live.db"), &[&replica]);
-    current(&replicas).await;
+    let mut options = options(&path("live.db"), &[&replica]);
+    options.sync_interval = Duration::from_hours(1);
+    let replicas = Replicas::open(options, Clock::system(), &Entropy::system()).expect("followed");
+    let replicator = Replicator::start(&replicas, None);
+    until("it begins", &replicas, |status| status.current_at.is_some()).await;
     // Nothing can be made here.
     fs::rename(path("live.db-replication"), path("away")).expect("moved");
     fs::write(path("live.db-replication"), "").expect("written");
-    counted(&connection, &dice, 2);
-    let failures = replicas.statuses()[0].failures;
-    until("it fails", &replicas, |status| status.failures > failures).await;
-    for number in 3..9 {
+    for number in 2..9 {
         counted(&connection, &dice, number);
         replicas.checkpoint().await.expect_err("the log is all there is");
     }
     fs::remove_file(path("live.db-replication")).expect("removed");
     fs::rename(path("away"), path("live.db-replication")).expect("moved back");
-    current(&replicas).await;
-    assert!(replicas.checkpoint().await.expect("moved"));
-    let found = restored(&replica, Target::Latest, &to).await.expect("restored");
-    assert_eq!(found, content(&connection));
+    // It is sent at once, and after that soon.
+    for txid in 2..4 {
+        counted(&connection, &dice, 7 + txid);
+        assert!(replicas.checkpoint().await.expect("moved"));
+        until("it is sent", &replicas, |status| status.txid == txid).await;
+        let found = restored(&replica, Target::Latest, &to).await.expect("restored");
+        assert_eq!(found, content(&connection));
+    }
     assert_eq!(replicas.statuses()[0].whole_copies, 1);
     replicator.stop(Duration::from_secs(5)).await;
 }
@@ -144,13 +148,19 @@ async fn a_directory_whose_disk_is_away_is_not_made_anew() {
     replicator.stop(Duration::from_secs(5)).await;
     drop(replicas);
 
-    // After a restart it asks as well; and it goes on where it was.
-    let (replicas, replicator) = follow(&path("live.db"), &[&replica]);
-    until("it asks after a restart", &replicas, asks).await;
-    for number in 4..7 {
+    // After a restart it asks as well; and it goes on where it was, for the log is kept for it.
+    for number in [4, 8] {
+        let (replicas, replicator) = follow(&path("live.db"), &[&replica]);
         counted(&connection, &dice, number);
-        replicas.checkpoint().await.expect("tried");
+        assert!(!replicas.checkpoint().await.expect("tried"), "it was not reached yet");
+        until("it asks after a restart", &replicas, asks).await;
+        for number in number + 1..number + 4 {
+            counted(&connection, &dice, number);
+            assert!(!replicas.checkpoint().await.expect("tried"), "it is away");
+        }
+        replicator.stop(Duration::from_secs(5)).await;
     }
+    let (replicas, replicator) = follow(&path("live.db"), &[&replica]);
     fs::remove_dir_all(path("mount")).expect("removed");
     mount();
     current(&replicas).await;
