@@ -220,16 +220,12 @@ impl Source {
         if Arc::strong_count(&self.frozen) > 1 {
             return Ok(false);
         }
-        let Some(most) = most else {
-            if self.feeds.iter().flatten().any(Feed::is_away) {
-                return Ok(false);
-            }
-            self.keep(0..self.feeds.len())?;
-            self.move_most()?;
-            return Ok(true);
-        };
+        if most.is_none() && self.feeds.iter().flatten().any(Feed::is_away) {
+            return Ok(false);
+        }
         for feed in &mut self.feeds {
-            if feed.as_ref().is_some_and(|feed| feed.kept_bytes() >= most) {
+            let too_much = |feed: &Feed| most.is_some_and(|most| feed.kept_bytes() >= most);
+            if feed.as_ref().is_some_and(too_much) {
                 tracing::warn!(
                     "too much waits for a replica that is away: it gets the whole database, once \
                      it is back"
@@ -237,7 +233,7 @@ impl Source {
                 *feed = None;
             }
         }
-        self.keep_or_lose();
+        self.keep_all(most.is_some())?;
         self.move_most()?;
         Ok(true)
     }
@@ -250,11 +246,7 @@ impl Source {
     pub fn checkpoint(&mut self, must: bool) -> Result<(), SourceError> {
         self.locked(|source| {
             source.advance()?;
-            if must {
-                source.keep_or_lose();
-            } else {
-                source.keep(0..source.feeds.len())?;
-            }
+            source.keep_all(must)?;
             // Until there is a new mark nobody knows how often the log begins anew.
             source.is_sealed = false;
             source.release_mark()?;

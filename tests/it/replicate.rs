@@ -122,8 +122,11 @@ fn options(database: &Path, replicas: &[&Path]) -> ReplicateOptions {
 }
 
 fn follow(database: &Path, replicas: &[&Path]) -> (Replicas, Replicator) {
-    let opened = Replicas::open(options(database, replicas), Clock::system(), &Entropy::system());
-    let opened = opened.expect("followed");
+    follow_with(options(database, replicas))
+}
+
+fn follow_with(options: ReplicateOptions) -> (Replicas, Replicator) {
+    let opened = Replicas::open(options, Clock::system(), &Entropy::system()).expect("followed");
     let replicator = Replicator::start(&opened, None);
     (opened, replicator)
 }
@@ -244,8 +247,7 @@ async fn what_outlasts_several_logs_is_sent_at_once() {
     let connection = writer(&database);
     let mut options = options(&database, &[&one, &two]);
     options.sync_interval = Duration::from_millis(700);
-    let replicas = Replicas::open(options, Clock::system(), &Entropy::system()).expect("followed");
-    let replicator = Replicator::start(&replicas, None);
+    let (replicas, replicator) = follow_with(options);
     current(&replicas).await;
     for _ in 0..ROUNDS {
         for _ in 0..5 {
@@ -404,8 +406,7 @@ async fn a_replica_that_is_away_holds_up_nothing_and_catches_up() {
     counted(&connection, &dice, 1);
     let mut options = options(&database, &[&near, &far]);
     options.log_limit = 18 << 20;
-    let replicas = Replicas::open(options, Clock::system(), &Entropy::system()).expect("followed");
-    let replicator = Replicator::start(&replicas, None);
+    let (replicas, replicator) = follow_with(options);
     let log = || fs::metadata(dir.path().join("live.db-wal")).expect("a log").len();
     let behind = async {
         while replicas.statuses()[1].fault.is_none()

@@ -136,10 +136,8 @@ impl Source {
         }
         let salts = self.tip.salts;
         let is_same = |log: &Log| log.start().salts == salts;
-        let piece = match Log::open(&self.path)?.filter(is_same) {
-            Some(log) => Some(log.keep(logged.iter().copied(), &self.dir)?),
-            None => None,
-        };
+        let log = Log::open(&self.path)?.filter(is_same);
+        let piece = log.map(|log| log.keep(logged.iter().copied(), &self.dir)).transpose()?;
         // Where it has begun anew meanwhile, what was read is anything.
         let is_right = Log::open(&self.path)?.is_some_and(|log| is_same(&log));
         let Some(piece) = piece.filter(|_| is_right).map(Arc::new) else {
@@ -158,16 +156,20 @@ impl Source {
         Ok(())
     }
 
-    /// The same for all of them. Where it fails they are lost: on a full disk the log would never
-    /// become shorter.
-    pub(super) fn keep_or_lose(&mut self) {
-        if let Err(error) = self.keep(0..self.feeds.len()) {
-            tracing::warn!(
-                %error,
-                "the log is as long as it may be, and what a replica was not sent cannot be kept \
-                 elsewhere: it gets the whole database"
-            );
-            self.lose_logged();
+    /// The same for all of them. Where it fails but `must` be done they are lost: on a full disk the
+    /// log would never become shorter.
+    pub(super) fn keep_all(&mut self, must: bool) -> Result<(), SourceError> {
+        match self.keep(0..self.feeds.len()) {
+            Err(error) if must => {
+                tracing::warn!(
+                    %error,
+                    "the log is as long as it may be, and what a replica was not sent cannot be \
+                     kept elsewhere: it gets the whole database"
+                );
+                self.lose_logged();
+                Ok(())
+            }
+            kept => kept,
         }
     }
 

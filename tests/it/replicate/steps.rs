@@ -42,9 +42,7 @@ fn program() {
         let mut options = options(&database, &[&replica]);
         options.snapshot_interval = SignedDuration::from_millis(400);
         options.retention = SignedDuration::from_millis(300);
-        let opened = Replicas::open(options, Clock::system(), &Entropy::system());
-        let replicas = opened.expect("followed");
-        let replicator = Replicator::start(&replicas, None);
+        let (replicas, replicator) = follow_with(options);
         for number in 2..=CHANGES {
             numbered(&connection, number);
             tokio::time::sleep(Duration::from_millis(17)).await;

@@ -91,8 +91,7 @@ async fn what_cannot_be_kept_stays_in_the_log_and_what_is_kept_is_sent_soon() {
     counted(&connection, &dice, 1);
     let mut options = options(&path("live.db"), &[&replica]);
     options.sync_interval = Duration::from_hours(1);
-    let replicas = Replicas::open(options, Clock::system(), &Entropy::system()).expect("followed");
-    let replicator = Replicator::start(&replicas, None);
+    let (replicas, replicator) = follow_with(options);
     until("it begins", &replicas, |status| status.current_at.is_some()).await;
     // Nothing can be made here.
     fs::rename(path("live.db-replication"), path("away")).expect("moved");
@@ -180,9 +179,7 @@ async fn a_broken_file_holds_up_no_commit_and_is_followed_by_a_whole_copy() {
     let mut options = options(&path("live.db"), &[&replica]);
     options.levels = vec![SignedDuration::from_secs(2)];
     options.snapshot_interval = SignedDuration::from_hours(1);
-    let opened = Replicas::open(options, Clock::system(), &Entropy::system());
-    let replicas = opened.expect("followed");
-    let replicator = Replicator::start(&replicas, None);
+    let (replicas, replicator) = follow_with(options);
     current(&replicas).await;
     let mut number = 1;
     loop {
