@@ -1,17 +1,18 @@
 //! SQLite's log (<https://www.sqlite.org/fileformat2.html#the_write_ahead_log>): which pages were
 //! committed since a place in it. All integers are big-endian.
 
-mod image;
+mod kept;
 
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io;
 use std::os::unix::fs::FileExt as _;
 use std::path::Path;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-pub use image::{Image, Piece};
+pub use kept::{Image, KeptLog};
 
 /// Bytes of the log's header.
 pub const LOG_HEADER_BYTES: u64 = 32;
@@ -50,9 +51,45 @@ pub struct Committed {
 #[derive(Debug)]
 pub struct Log {
     file: File,
+    header: Header,
+}
+
+/// What the header of a log says.
+#[derive(Debug, Clone, Copy)]
+struct Header {
+    bytes: [u8; LOG_HEADER_BYTES as usize],
     page_size: usize,
     is_big_endian: bool,
     start: LogEnd,
+}
+
+impl Header {
+    /// `None` where these bytes are none, or not whole.
+    fn read(bytes: [u8; LOG_HEADER_BYTES as usize]) -> Option<Self> {
+        let is_big_endian = word(&bytes, 0) == MAGIC | 1;
+        let checksum = sum([0, 0], &bytes[..24], is_big_endian);
+        if word(&bytes, 0) & !1 != MAGIC || checksum != [word(&bytes, 24), word(&bytes, 28)] {
+            return None;
+        }
+        let salts = [word(&bytes, 16), word(&bytes, 20)];
+        let start = LogEnd { salts, offset: LOG_HEADER_BYTES, checksum };
+        Some(Self { bytes, page_size: word(&bytes, 8) as usize, is_big_endian, start })
+    }
+
+    /// Bytes of a frame.
+    fn frame(&self) -> u64 {
+        (FRAME_HEADER_BYTES + self.page_size) as u64
+    }
+
+    /// The checksum after a frame that goes on with the one before; `None` where these bytes are
+    /// none of this log that is whole.
+    fn follow(&self, checksum: [u32; 2], frame: &[u8]) -> Option<[u32; 2]> {
+        let sums = sum(checksum, &frame[..8], self.is_big_endian);
+        let sums = sum(sums, &frame[FRAME_HEADER_BYTES..], self.is_big_endian);
+        let is_whole = [word(frame, 8), word(frame, 12)] == self.start.salts
+            && sums == [word(frame, 16), word(frame, 20)];
+        is_whole.then_some(sums)
+    }
 }
 
 impl Log {
@@ -61,40 +98,38 @@ impl Log {
     pub fn open(database: &Path) -> io::Result<Option<Self>> {
         let mut path = database.as_os_str().to_owned();
         path.push("-wal");
-        let file = match File::open(path) {
-            Ok(file) => file,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-            Err(error) => return Err(error),
-        };
-        let mut header = [0; LOG_HEADER_BYTES as usize];
-        match file.read_exact_at(&mut header, 0) {
+        match File::open(path) {
+            Ok(file) => Self::read(file),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    fn read(file: File) -> io::Result<Option<Self>> {
+        let mut bytes = [0; LOG_HEADER_BYTES as usize];
+        match file.read_exact_at(&mut bytes, 0) {
             Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return Ok(None),
             other => other?,
         }
-        let is_big_endian = word(&header, 0) == MAGIC | 1;
-        let checksum = sum([0, 0], &header[..24], is_big_endian);
-        if word(&header, 0) & !1 != MAGIC || checksum != [word(&header, 24), word(&header, 28)] {
-            return Ok(None);
-        }
-        let salts = [word(&header, 16), word(&header, 20)];
-        let start = LogEnd { salts, offset: LOG_HEADER_BYTES, checksum };
-        Ok(Some(Self { file, page_size: word(&header, 8) as usize, is_big_endian, start }))
+        Ok(Header::read(bytes).map(|header| Self { file, header }))
     }
 
     /// Where its first transaction begins.
     pub fn start(&self) -> LogEnd {
-        self.start
+        self.header.start
     }
 
     /// Reads what was committed after `from`, and no further than the offset `until`; `None` when
-    /// nothing was. `commit` is the size of the database at `from`.
+    /// nothing was. `commit` is the size of the database at `from`. The images are to be read from
+    /// `kept`.
     pub fn committed(
         &self,
         from: LogEnd,
         commit: u32,
         until: u64,
+        kept: &Arc<KeptLog>,
     ) -> io::Result<Option<Committed>> {
-        let frame = FRAME_HEADER_BYTES + self.page_size;
+        let frame = FRAME_HEADER_BYTES + self.header.page_size;
         let mut buffer = vec![0; (READ_BYTES / frame).max(1) * frame];
         let mut found = Committed::none_at(from, commit);
         let mut open: Vec<(u32, Image)> = Vec::new();
@@ -102,22 +137,19 @@ impl Log {
         'reading: loop {
             let filled = read_up_to(&self.file, &mut buffer, at)?;
             for bytes in buffer[..filled].chunks_exact(frame) {
-                let sums = sum(checksum, &bytes[..8], self.is_big_endian);
-                let sums = sum(sums, &bytes[FRAME_HEADER_BYTES..], self.is_big_endian);
-                let salts = [word(bytes, 8), word(bytes, 12)];
-                let is_whole =
-                    salts == self.start.salts && sums == [word(bytes, 16), word(bytes, 20)];
-                if !is_whole || at + frame as u64 > until {
+                let sums = self.header.follow(checksum, bytes);
+                let Some(sums) = sums.filter(|_| at + frame as u64 <= until) else {
                     // Old, not finished, or not wanted.
                     break 'reading;
-                }
-                open.push((word(bytes, 0), Image::Logged(at + FRAME_HEADER_BYTES as u64)));
+                };
+                let offset = at + FRAME_HEADER_BYTES as u64;
+                open.push((word(bytes, 0), Image { log: kept.clone(), offset }));
                 (at, checksum) = (at + frame as u64, sums);
                 let size = word(bytes, 4);
                 if size > 0 {
                     found.pages.extend(open.drain(..));
                     found.resize(size);
-                    found.end = LogEnd { salts, offset: at, checksum };
+                    found.end = LogEnd { salts: from.salts, offset: at, checksum };
                 }
             }
             if filled < buffer.len() {
@@ -129,16 +161,25 @@ impl Log {
 
     /// Where so many frames end.
     pub fn offset_of(&self, frames: u64) -> u64 {
-        LOG_HEADER_BYTES + frames * (FRAME_HEADER_BYTES + self.page_size) as u64
+        LOG_HEADER_BYTES + frames * self.header.frame()
+    }
+
+    /// The offset one frame before this one, where there is one.
+    pub fn frame_before(&self, offset: u64) -> u64 {
+        offset.saturating_sub(self.header.frame()).max(LOG_HEADER_BYTES)
     }
 
     /// Whether the transaction that ends at `end` is here, and with it all before it.
     pub fn has(&self, end: LogEnd) -> io::Result<bool> {
-        if end.salts != self.start.salts || end.offset == LOG_HEADER_BYTES {
-            return Ok(end == self.start);
+        if end.salts != self.header.start.salts || end.offset == LOG_HEADER_BYTES {
+            return Ok(end == self.header.start);
         }
-        let frame = (FRAME_HEADER_BYTES + self.page_size) as u64;
-        let Some(at) = end.offset.checked_sub(frame) else { return Ok(false) };
+        self.has_frame(end)
+    }
+
+    /// Whether a frame that ends at `end` lies there, of this log or of one before it.
+    fn has_frame(&self, end: LogEnd) -> io::Result<bool> {
+        let Some(at) = end.offset.checked_sub(self.header.frame()) else { return Ok(false) };
         let mut header = [0; FRAME_HEADER_BYTES];
         if read_up_to(&self.file, &mut header, at)? < header.len() {
             return Ok(false);
@@ -146,6 +187,19 @@ impl Log {
         let salts = [word(&header, 8), word(&header, 12)];
         let checksum = [word(&header, 16), word(&header, 20)];
         Ok(salts == end.salts && checksum == end.checksum)
+    }
+
+    /// Whether this log began right where the log `before` has `end`. That is certain while it is
+    /// shorter: SQLite counts the first salt up each time that it begins anew, and what it has not
+    /// written over yet shows that nothing came after `end`.
+    pub fn follows(&self, before: &KeptLog, end: LogEnd) -> io::Result<bool> {
+        let is_next = self.header.start.salts[0] == end.salts[0].wrapping_add(1);
+        if !is_next || self.header.page_size != before.header.page_size || !self.has_frame(end)? {
+            return Ok(false);
+        }
+        let mut frame = vec![0; FRAME_HEADER_BYTES + self.header.page_size];
+        let filled = read_up_to(&self.file, &mut frame, end.offset)?;
+        Ok(filled < frame.len() || before.header.follow(end.checksum, &frame).is_none())
     }
 
     /// Waits until what was read is on the disk: a replica must not know what a loss of power

@@ -65,6 +65,13 @@ pub struct LogRange {
     pub salts: [u32; 2],
 }
 
+impl LogRange {
+    /// Where it ends.
+    pub fn end(&self) -> u64 {
+        self.offset.saturating_add(self.length)
+    }
+}
+
 impl Header {
     /// Reads a header.
     pub fn read(bytes: &[u8; HEADER_BYTES]) -> Result<Self, LtxError> {

@@ -164,6 +164,9 @@ impl Replicas {
                 source.resume(number, at)?;
             }
         }
+        if let Err(error) = source.resumed() {
+            tracing::warn!(%error, "replicas may get the whole database once something is committed");
+        }
         let status = |address: &String| ReplicaStatus {
             address: without_query(address).to_owned(),
             txid: 0,

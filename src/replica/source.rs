@@ -10,6 +10,7 @@ mod batch;
 mod connection;
 mod copy;
 mod feed;
+mod spool;
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -28,6 +29,7 @@ use connection::{PAUSE, READ_TRIES, TRIES, connect, frames, hold, identity, is_b
 pub use batch::{Batch, Draft};
 pub use copy::{COPY, Frozen, copy};
 use feed::Feed;
+use spool::Spool;
 
 /// A longer log is moved beside writers before they are kept waiting for the rest.
 const LONG_BYTES: u64 = 16 << 20;
@@ -89,6 +91,7 @@ pub struct Source {
     /// A replica's feed; `None` when it must begin with the whole database.
     feeds: Vec<Option<Feed>>,
     feeds_made: u64,
+    spool: Spool,
     /// Where the log ended when the mark was set.
     marked: LogEnd,
     /// Where the log ended when all of it was moved into the file last.
@@ -127,6 +130,8 @@ impl Source {
         let page_size = lock.query_row("PRAGMA page_size", [], |row| row.get(0))?;
         // Whoever waits for the lock reads the log meanwhile.
         lock.busy_timeout(Duration::ZERO)?;
+        let log = Log::open(path)?;
+        let start = log.as_ref().map(Log::start).unwrap_or_default();
         let mut source = Self {
             path: path.to_owned(),
             file: identity(path)?,
@@ -134,13 +139,14 @@ impl Source {
             mark,
             gauge,
             page_size,
-            tip: LogEnd::default(),
+            tip: start,
             commit: 0,
             is_sealed: false,
             feeds: (0..replicas).map(|_| None).collect(),
             feeds_made: 0,
+            spool: Spool::find(dir, log.as_ref())?,
             marked: LogEnd::default(),
-            checkpointed: LogEnd::default(),
+            checkpointed: start,
             frozen: Arc::default(),
             dir: dir.to_owned(),
             clock,
@@ -224,7 +230,8 @@ impl Source {
             return Ok(false);
         }
         for feed in &mut self.feeds {
-            let too_much = |feed: &Feed| most.is_some_and(|most| feed.kept_bytes() >= most);
+            let kept = |feed: &Feed| self.spool.bytes_since(feed.safe.salts);
+            let too_much = |feed: &Feed| most.is_some_and(|most| kept(feed) >= most);
             if feed.as_ref().is_some_and(too_much) {
                 tracing::warn!(
                     "too much waits for a replica that is away: it gets the whole database, once \
@@ -324,9 +331,9 @@ impl Source {
     fn advance(&mut self) -> Result<(), SourceError> {
         // In this order: a log that has begun anew meanwhile counts less, not more.
         let Some(log) = Log::open(&self.path)? else { return Ok(()) };
-        let until = log.offset_of(frames(&self.gauge)?);
+        let until = log.offset_of(frames(&self.gauge)?.all);
         if log.start().salts != self.tip.salts {
-            self.begin_anew(log.start());
+            self.begin_anew(&log)?;
         } else if !log.has(self.tip)? {
             let again = Log::open(&self.path)?;
             if again.is_none_or(|again| again.start().salts != log.start().salts) {
@@ -335,9 +342,10 @@ impl Source {
             }
             // Somebody has written over what was taken over.
             self.is_sealed = false;
-            self.begin_anew(log.start());
+            self.begin_anew(&log)?;
         }
-        let Some(found) = log.committed(self.tip, self.commit, until)? else { return Ok(()) };
+        let Some(kept) = self.spool.last() else { return Ok(()) };
+        let Some(found) = log.committed(self.tip, self.commit, until, kept)? else { return Ok(()) };
         // It went on behind the seal, so it cannot begin anew before the next one.
         (self.tip, self.commit, self.is_sealed) = (found.end, found.commit, false);
         for feed in self.feeds.iter_mut().flatten() {
@@ -347,19 +355,26 @@ impl Source {
     }
 
     /// The log has begun anew. Where it was sealed, nothing was missed.
-    fn begin_anew(&mut self, start: LogEnd) {
-        let sealed = self.is_sealed.then_some(self.tip);
-        for feed in &mut self.feeds {
-            match feed {
-                Some(feed) if sealed == Some(feed.unsent.end) && !feed.is_in_log() => {
-                    if !feed.has_uncut() {
-                        feed.taken.end = start;
-                    }
-                    feed.unsent.end = start;
-                }
-                _ => *feed = None,
+    fn begin_anew(&mut self, log: &Log) -> Result<(), SourceError> {
+        let start = log.start();
+        for replica in 0..self.feeds.len() {
+            let Some(feed) = &self.feeds[replica] else { continue };
+            if !self.is_sealed || feed.unsent.end != self.tip || !self.is_kept(feed) {
+                self.feeds[replica] = None;
             }
         }
+        if self.is_sealed {
+            self.spool.begin(log, self.tip.offset);
+        } else {
+            self.spool.begin_apart(log)?;
+        }
+        for feed in self.feeds.iter_mut().flatten() {
+            if !feed.has_uncut() {
+                feed.taken.end = start;
+            }
+            feed.unsent.end = start;
+        }
         (self.tip, self.is_sealed, self.checkpointed) = (start, false, start);
+        self.release()
     }
 }

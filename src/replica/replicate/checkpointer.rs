@@ -9,13 +9,9 @@ use tokio::time::Instant;
 use super::Replicas;
 use crate::replica::source::{Source, SourceError};
 
-/// A log as long as this is moved, as SQLite itself would do it: so it stays short, and lies on the
-/// disk where it lay before. In a storm it grows to twice this until all is ready. A shorter one
-/// would keep writers waiting for less (at 1 MB the worst answer in a hundred takes a tenth less),
-/// but whoever is killed soon after it was moved begins anew with a copy of the whole database.
-const LOG_BYTES: u64 = 4 << 20;
-/// A shorter one is moved after this time.
-const LOG_AGE: Duration = Duration::from_secs(60);
+/// A log as long as this is moved, as SQLite itself would do it, only sooner: writers wait for less
+/// at a time. It stays short, and lies on the disk where it lay before.
+const LOG_BYTES: u64 = 1 << 20;
 /// How often that is looked at, ...
 const LOOK: Duration = Duration::from_millis(200);
 /// ... and where it grows fast.
@@ -24,7 +20,6 @@ const LOOK_SOON: Duration = Duration::from_millis(5);
 /// What keeps the log short.
 pub(super) struct Checkpointer {
     replicas: Replicas,
-    moved_at: Instant,
     looked_at: Instant,
     /// How long the log was then, in bytes.
     length: u64,
@@ -34,8 +29,7 @@ pub(super) struct Checkpointer {
 
 impl Checkpointer {
     pub(super) fn new(replicas: Replicas) -> Self {
-        let now = Instant::now();
-        Self { replicas, moved_at: now, looked_at: now, length: 0, pace: 0.0 }
+        Self { replicas, looked_at: Instant::now(), length: 0, pace: 0.0 }
     }
 
     /// Works until told to stop.
@@ -69,18 +63,10 @@ impl Checkpointer {
         // A moment of rest is no end of a storm.
         self.pace = (grown as f64 / since.as_secs_f64().max(1e-3)).max(self.pace / 2.0);
         let is_long = bytes.all >= LOG_BYTES;
-        if bytes.unsealed == 0 {
-            // So nothing is old that was committed just now.
-            self.moved_at = self.looked_at;
-        }
-        let is_due = bytes.unsealed > 0 && (is_long || self.moved_at.elapsed() >= LOG_AGE);
         let limit = self.replicas.0.options.log_limit;
         let must = (bytes.all >= limit).then_some(limit);
-        if is_due {
-            if !self.replicas.shorten_log(must).await? {
-                return Ok(LOOK);
-            }
-            self.moved_at = Instant::now();
+        if is_long && bytes.unsealed > 0 && !self.replicas.shorten_log(must).await? {
+            return Ok(LOOK);
         }
         // A long one has been moved. Where it does not begin anew, for somebody still reads it, it
         // is moved again before it grows much.

@@ -339,6 +339,7 @@ impl Courier {
         });
         if let Some(at) = at.await?.filter(|_| self.whole.is_none()) {
             self.replicas.0.state.remember(self.name(), at)?;
+            self.source(move |source, number| source.remembered(number, at)).await??;
         }
         self.look().await
     }

@@ -1,6 +1,6 @@
 //! Commits, as files for a replica.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::fs::File;
 use std::io::{self, BufReader, BufWriter, Read as _, Seek as _};
 use std::ops::Range;
@@ -10,10 +10,9 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use tokio::time::Instant;
 
-use super::{Feed, LONG_BYTES, Position, Source, SourceError};
-use crate::replica::log::{Committed, Image, LOG_HEADER_BYTES, Log};
+use super::{Feed, Position, Source, SourceError};
+use crate::replica::log::{Committed, LOG_HEADER_BYTES, Log, LogEnd};
 use crate::replica::ltx::{Header, LogRange, LtxWriter};
-use crate::replica::room;
 
 /// An LTX file on its way to a replica.
 #[derive(Debug)]
@@ -62,10 +61,6 @@ impl Draft {
     ///
     /// When it cannot be written.
     pub fn encode(&self, dir: &Path) -> Result<Batch, SourceError> {
-        Ok(self.encode_with(None, dir)?)
-    }
-
-    fn encode_with(&self, log: Option<&Log>, dir: &Path) -> io::Result<Batch> {
         let (header, found) = (self.header, &self.found);
         let mut file = tempfile::tempfile_in(dir)?;
         let mut writer = LtxWriter::begin(BufWriter::new(&mut file), header)?;
@@ -75,7 +70,7 @@ impl Draft {
         let numbers: BTreeSet<u32> = found.pages.keys().copied().chain(grown).collect();
         for number in numbers.into_iter().filter(|number| *number != header.lock_page()) {
             match found.pages.get(&number) {
-                Some(image) => image.read(log, &mut page)?,
+                Some(image) => image.read(&mut page)?,
                 None => page.fill(0),
             }
             writer.page(number, &page)?;
@@ -90,29 +85,26 @@ impl Source {
     /// Whether `file`, which a replica got after `at`, holds exactly what the log has there; gives
     /// back how far the replica is with it. So an upload is known whose answer was lost.
     pub fn recognize(
-        &self,
+        &mut self,
         at: Position,
         header: Header,
         file: &File,
     ) -> Result<Option<Position>, SourceError> {
-        let Some(range) = header.log else { return Ok(None) };
-        let Some(log) = Log::open(&self.path)? else { return Ok(None) };
-        let begins = range.offset == at.end.offset && range.salts == at.end.salts;
-        if !begins || !log.has(at.end)? {
-            return Ok(None);
-        }
-        let end = range.offset.saturating_add(range.length).min(self.tip.offset);
-        let Some(found) = log.committed(at.end, at.commit, end)? else { return Ok(None) };
+        let Some(found) = self.since(at, header.log)? else { return Ok(None) };
+        self.keep(self.part_of(at.end))?;
         let draft = Draft::new(self.page_size, at, found, header.at);
-        let own = draft.encode_with(Some(&log), &self.dir)?;
+        let own = draft.encode(&self.dir)?;
         let is_same = own.header == header && same_bytes(&own.file, file)?;
         Ok(is_same.then_some(draft.after))
     }
 
     /// Makes a draft of what a replica was not sent.
     pub(super) fn cut(&mut self, replica: usize) -> Result<(), SourceError> {
-        self.keep(replica..replica + 1)?;
-        if let Some(feed) = self.feeds[replica].as_mut().filter(|feed| feed.has_uncut()) {
+        let Some(feed) = self.feeds[replica].as_ref().filter(|feed| feed.has_uncut()) else {
+            return Ok(());
+        };
+        self.keep(self.part_of(feed.taken.end))?;
+        if let Some(feed) = &mut self.feeds[replica] {
             let none = Committed::none_at(feed.unsent.end, feed.unsent.commit);
             let found = std::mem::replace(&mut feed.unsent, none);
             let draft = Draft::new(self.page_size, feed.taken, found, self.clock.now());
@@ -122,44 +114,36 @@ impl Source {
         Ok(())
     }
 
-    /// Copies what these replicas were not sent, lest it be in the log only.
-    pub(super) fn keep(&mut self, replicas: Range<usize>) -> Result<(), SourceError> {
-        let feeds = self.feeds[replicas.clone()].iter().flatten();
-        let images = feeds.flat_map(|feed| feed.unsent.pages.values());
-        let logged: BTreeSet<u64> = images.filter_map(Image::logged).collect();
-        if logged.is_empty() {
+    /// Which part of the log comes after `end`.
+    pub(super) fn part_of(&self, end: LogEnd) -> Range<u64> {
+        let is_here = end.salts == self.tip.salts;
+        (if is_here { end.offset } else { LOG_HEADER_BYTES })..self.tip.offset
+    }
+
+    /// Keeps a part of the log, lest it be there only.
+    fn keep(&mut self, part: Range<u64>) -> Result<(), SourceError> {
+        if self.spool.has(part.clone()) {
             return Ok(());
-        }
-        let bytes = logged.len() as u64 * u64::from(self.page_size);
-        if bytes >= LONG_BYTES {
-            room::require(&self.dir, bytes)?;
         }
         let salts = self.tip.salts;
         let is_same = |log: &Log| log.start().salts == salts;
-        let log = Log::open(&self.path)?.filter(is_same);
-        let piece = log.map(|log| log.keep(logged.iter().copied(), &self.dir)).transpose()?;
+        if let Some(log) = Log::open(&self.path)?.filter(is_same) {
+            self.spool.keep(&log, part)?;
+        }
         // Where it has begun anew meanwhile, what was read is anything.
-        let is_right = Log::open(&self.path)?.is_some_and(|log| is_same(&log));
-        let Some(piece) = piece.filter(|_| is_right).map(Arc::new) else {
+        if !Log::open(&self.path)?.is_some_and(|log| is_same(&log)) {
+            self.spool.drop_last()?;
             self.lose_logged();
-            return Ok(());
-        };
-        let kept = (0..).step_by(self.page_size as usize);
-        let places: BTreeMap<u64, u64> = logged.into_iter().zip(kept).collect();
-        for feed in self.feeds[replicas].iter_mut().flatten() {
-            for image in feed.unsent.pages.values_mut() {
-                if let Some(place) = image.logged().and_then(|offset| places.get(&offset)) {
-                    *image = Image::Kept(piece.clone(), *place);
-                }
-            }
         }
         Ok(())
     }
 
-    /// The same for all of them. Where it fails but `must` be done they are lost: on a full disk the
-    /// log would never become shorter.
+    /// Keeps what replicas were not sent. Where it fails but `must` be done they are lost: on a full
+    /// disk the log would never become shorter.
     pub(super) fn keep_all(&mut self, must: bool) -> Result<(), SourceError> {
-        match self.keep(0..self.feeds.len()) {
+        let starts = self.feeds.iter().flatten().map(|feed| self.part_of(feed.safe).start);
+        let Some(start) = starts.min() else { return Ok(()) };
+        match self.keep(start..self.tip.offset) {
             Err(error) if must => {
                 tracing::warn!(
                     %error,
@@ -173,11 +157,16 @@ impl Source {
         }
     }
 
+    /// Whether nothing that a replica was not sent is in the log only.
+    pub(super) fn is_kept(&self, feed: &Feed) -> bool {
+        !feed.has_uncut() || self.spool.has(self.part_of(feed.taken.end))
+    }
+
     /// Replicas for which something is in the log only are lost.
     fn lose_logged(&mut self) {
-        for feed in &mut self.feeds {
-            if feed.as_ref().is_some_and(Feed::is_in_log) {
-                *feed = None;
+        for replica in 0..self.feeds.len() {
+            if self.feeds[replica].as_ref().is_some_and(|feed| !self.is_kept(feed)) {
+                self.feeds[replica] = None;
             }
         }
     }

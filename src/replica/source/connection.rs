@@ -41,13 +41,22 @@ pub(super) fn hold(connection: &Connection) -> Result<(), SourceError> {
     Ok(())
 }
 
-/// How many frames of the log SQLite goes by. What lies behind them was never committed, however
-/// whole it is: its writer failed at the last moment.
-pub(super) fn frames(connection: &Connection) -> Result<u64, SourceError> {
+/// Frames of the log that SQLite goes by. What lies behind them was never committed, however whole
+/// it is: its writer failed at the last moment.
+pub(super) struct Frames {
+    /// How many there are.
+    pub(super) all: u64,
+    /// How many of them are in the file.
+    pub(super) moved: u64,
+}
+
+/// Asks SQLite for them.
+pub(super) fn frames(connection: &Connection) -> Result<Frames, SourceError> {
     let mut ask = connection.prepare_cached("PRAGMA wal_checkpoint(NOOP)")?;
-    let frames: i64 = ask.query_row([], |row| row.get(1))?;
+    let (all, moved): (i64, i64) = ask.query_row([], |row| Ok((row.get(1)?, row.get(2)?)))?;
     // -1 where there is no log.
-    Ok(u64::try_from(frames).unwrap_or(0))
+    let count = |number| u64::try_from(number).unwrap_or(0);
+    Ok(Frames { all: count(all), moved: count(moved) })
 }
 
 /// Moves the log into the file, as far as no reader needs the file as it is.

@@ -1,11 +1,13 @@
 //! What each replica is to get.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::connection::frames;
 use super::{Draft, Position, Source, SourceError};
-use crate::replica::log::{Committed, Image, Log};
+use crate::replica::log::{Committed, Log, LogEnd};
+use crate::replica::ltx::LogRange;
 
 /// A replica that has not got something for so long is away.
 const AWAY: Duration = Duration::from_secs(5);
@@ -21,7 +23,9 @@ pub(super) struct Feed {
     is_reached: bool,
     /// How far it is with all that waits.
     pub(super) taken: Position,
-    /// What was committed after that.
+    /// From where on the next program would go on with it.
+    pub(super) safe: LogEnd,
+    /// What was committed after what waits.
     pub(super) unsent: Committed,
     /// What waits.
     pub(super) waiting: VecDeque<Arc<Draft>>,
@@ -33,26 +37,10 @@ impl Feed {
         self.unsent.end != self.taken.end
     }
 
-    /// Whether something of it is in the log only.
-    pub(super) fn is_in_log(&self) -> bool {
-        self.unsent.pages.values().any(|image| image.logged().is_some())
-    }
-
     /// Whether its replica is away, or gets the whole database.
     pub(super) fn is_away(&self) -> bool {
         let is_old = |draft: &Arc<Draft>| draft.made.elapsed() >= AWAY;
         !self.is_begun || !self.is_reached || self.waiting.front().is_some_and(is_old)
-    }
-
-    /// How much is kept for it apart from the log, in bytes.
-    pub(super) fn kept_bytes(&self) -> u64 {
-        let waiting = self.waiting.iter().map(|draft| &draft.found);
-        let images = waiting.chain([&self.unsent]).flat_map(|found| found.pages.values());
-        let pieces = images.filter_map(|image| match image {
-            Image::Kept(piece, _) => Some((Arc::as_ptr(piece), piece.size)),
-            Image::Logged(_) => None,
-        });
-        pieces.collect::<BTreeMap<_, _>>().values().sum()
     }
 }
 
@@ -60,23 +48,35 @@ impl Source {
     /// Goes on where a replica was when the program ended; `false` when it is not certain that the
     /// log still holds all that came after.
     pub fn resume(&mut self, replica: usize, at: Position) -> Result<bool, SourceError> {
-        let Some(log) = Log::open(&self.path)? else { return Ok(false) };
-        let is_here = at.end.salts == self.tip.salts && at.end.offset <= self.tip.offset;
-        if log.start().salts != self.tip.salts || !is_here || !log.has(at.end)? {
-            return Ok(false);
-        }
-        let mut unsent = Committed::none_at(at.end, at.commit);
-        if let Some(after) = log.committed(at.end, at.commit, self.tip.offset)? {
-            unsent.absorb(&after);
-        }
+        let Some(unsent) = self.since(at, None)? else { return Ok(false) };
         self.feeds[replica] = Some(self.feed_from(at, unsent, true));
         Ok(true)
+    }
+
+    /// Replicas were resumed, as far as that goes: forgets what none of them needs, and keeps what
+    /// the first commit may write over.
+    pub fn resumed(&mut self) -> Result<(), SourceError> {
+        self.release()?;
+        let frames = frames(&self.gauge)?;
+        if frames.moved == frames.all { self.keep_all(false) } else { Ok(()) }
+    }
+
+    /// What was committed after `at`, or in a part of a log after it; `None` where that is not
+    /// certain.
+    pub(super) fn since(
+        &self,
+        at: Position,
+        until: Option<LogRange>,
+    ) -> Result<Option<Committed>, SourceError> {
+        let log = Log::open(&self.path)?.filter(|log| log.start().salts == self.tip.salts);
+        let Some(log) = log else { return Ok(None) };
+        Ok(self.spool.since(at, &log, self.tip.offset, until)?)
     }
 
     pub(super) fn feed_from(&mut self, taken: Position, unsent: Committed, is_begun: bool) -> Feed {
         self.feeds_made += 1;
         let (number, waiting) = (self.feeds_made, VecDeque::new());
-        Feed { number, is_begun, is_reached: false, taken, unsent, waiting }
+        Feed { number, is_begun, is_reached: false, taken, safe: taken.end, unsent, waiting }
     }
 
     /// The feed of a replica that has what comes before it.
@@ -96,6 +96,20 @@ impl Source {
         if let Some(feed) = &mut self.feeds[replica] {
             feed.is_reached = is_reached;
         }
+    }
+
+    /// The next program would go on from here with a replica: what comes before is kept no longer.
+    pub fn remembered(&mut self, replica: usize, at: Position) -> Result<(), SourceError> {
+        if let Some(feed) = &mut self.feeds[replica] {
+            feed.safe = at.end;
+        }
+        self.release()
+    }
+
+    /// Forgets what no replica needs.
+    pub fn release(&mut self) -> Result<(), SourceError> {
+        let needed: Vec<_> = self.feeds.iter().flatten().map(|feed| feed.safe.salts).collect();
+        Ok(self.spool.release(&needed)?)
     }
 
     /// Makes a draft of what a replica was not sent; gives back the last txid that waits for it.
