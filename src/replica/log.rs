@@ -6,6 +6,7 @@ mod kept;
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io;
+use std::ops::ControlFlow;
 use std::os::unix::fs::FileExt as _;
 use std::path::Path;
 use std::sync::Arc;
@@ -129,34 +130,56 @@ impl Log {
         until: u64,
         kept: &Arc<KeptLog>,
     ) -> io::Result<Option<Committed>> {
-        let frame = FRAME_HEADER_BYTES + self.header.page_size;
-        let mut buffer = vec![0; (READ_BYTES / frame).max(1) * frame];
         let mut found = Committed::none_at(from, commit);
         let mut open: Vec<(u32, Image)> = Vec::new();
-        let (mut at, mut checksum) = (from.offset, from.checksum);
-        'reading: loop {
-            let filled = read_up_to(&self.file, &mut buffer, at)?;
+        self.frames(from, until, |frame, end| {
+            let offset = end.offset - self.header.page_size as u64;
+            open.push((word(frame, 0), Image { log: kept.clone(), offset }));
+            let size = word(frame, 4);
+            if size > 0 {
+                found.pages.extend(open.drain(..));
+                found.resize(size);
+                found.end = end;
+            }
+            ControlFlow::Continue(())
+        })?;
+        Ok((found.end != from).then_some(found))
+    }
+
+    /// Whether there is a transaction in it.
+    pub fn has_any(&self) -> io::Result<bool> {
+        let mut has_any = false;
+        self.frames(self.start(), u64::MAX, |frame, _| {
+            has_any = word(frame, 4) > 0;
+            if has_any { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+        })?;
+        Ok(has_any)
+    }
+
+    /// Shows each frame after `from` that ends no further than the offset `until`, and where it
+    /// ends. It ends at the first that is old or not whole.
+    fn frames(
+        &self,
+        from: LogEnd,
+        until: u64,
+        mut show: impl FnMut(&[u8], LogEnd) -> ControlFlow<()>,
+    ) -> io::Result<()> {
+        let frame = FRAME_HEADER_BYTES + self.header.page_size;
+        let mut buffer = vec![0; (READ_BYTES / frame).max(1) * frame];
+        let mut end = from;
+        loop {
+            let filled = read_up_to(&self.file, &mut buffer, end.offset)?;
             for bytes in buffer[..filled].chunks_exact(frame) {
-                let sums = self.header.follow(checksum, bytes);
-                let Some(sums) = sums.filter(|_| at + frame as u64 <= until) else {
-                    // Old, not finished, or not wanted.
-                    break 'reading;
-                };
-                let offset = at + FRAME_HEADER_BYTES as u64;
-                open.push((word(bytes, 0), Image { log: kept.clone(), offset }));
-                (at, checksum) = (at + frame as u64, sums);
-                let size = word(bytes, 4);
-                if size > 0 {
-                    found.pages.extend(open.drain(..));
-                    found.resize(size);
-                    found.end = LogEnd { salts: from.salts, offset: at, checksum };
+                let Some(checksum) = self.header.follow(end.checksum, bytes) else { return Ok(()) };
+                end = LogEnd { offset: end.offset + frame as u64, checksum, ..end };
+                if end.offset > until || show(bytes, end).is_break() {
+                    return Ok(());
                 }
             }
             if filled < buffer.len() {
-                break;
+                return Ok(());
             }
         }
-        Ok((found.end != from).then_some(found))
     }
 
     /// Where so many frames end.
@@ -189,17 +212,21 @@ impl Log {
         Ok(salts == end.salts && checksum == end.checksum)
     }
 
-    /// Whether this log began right where the log `before` has `end`. That is certain while it is
-    /// shorter: SQLite counts the first salt up each time that it begins anew, and what it has not
-    /// written over yet shows that nothing came after `end`.
+    /// Whether this log began right where the log `before` has `end`. It is certain while it is
+    /// shorter than that one was: SQLite counts the first salt up each time that it begins anew, and
+    /// what it has not written over yet shows that nothing came after `end`. (Where the file was cut
+    /// off exactly there it does not, but SQLite cuts only to a size that somebody has set.)
     pub fn follows(&self, before: &KeptLog, end: LogEnd) -> io::Result<bool> {
         let is_next = self.header.start.salts[0] == end.salts[0].wrapping_add(1);
-        if !is_next || self.header.page_size != before.header.page_size || !self.has_frame(end)? {
+        if !is_next || self.header.page_size != before.header.page_size {
             return Ok(false);
         }
         let mut frame = vec![0; FRAME_HEADER_BYTES + self.header.page_size];
         let filled = read_up_to(&self.file, &mut frame, end.offset)?;
-        Ok(filled < frame.len() || before.header.follow(end.checksum, &frame).is_none())
+        let is_last = filled == 0
+            || filled == frame.len() && before.header.follow(end.checksum, &frame).is_none();
+        // In this order: whoever writes over what came after `end` has written over that before.
+        Ok(is_last && self.has_frame(end)?)
     }
 
     /// Waits until what was read is on the disk: a replica must not know what a loss of power

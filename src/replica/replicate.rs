@@ -133,15 +133,14 @@ struct Shared {
     dir: PathBuf,
     statuses: Mutex<Vec<ReplicaStatus>>,
     rest: OnceLock<Rest>,
-    /// Rings when the log was moved into the file. What was taken over before is not in it any
-    /// longer once it begins anew: until a replica has it, the program must not be killed, or that
-    /// replica must begin with the whole database.
+    /// Rings when the log was moved into the file: what a replica has not got is kept beside the
+    /// database from then on, where it is not to grow.
     moved: watch::Sender<()>,
 }
 
 impl Replicas {
-    /// Follows the database from here on. Before anything else writes to it: then a replica goes on
-    /// where it was.
+    /// Follows the database from here on. Before anything else writes to it: then it is certain that
+    /// a replica can go on where it was.
     ///
     /// # Errors
     ///
@@ -233,7 +232,7 @@ impl Replicas {
     }
 
     /// A file for a while, for what is read from a replica.
-    fn spool(&self) -> io::Result<NamedTempFile> {
+    fn scratch(&self) -> io::Result<NamedTempFile> {
         NamedTempFile::with_prefix_in(COPY, &self.0.dir)
     }
 
@@ -269,8 +268,7 @@ impl Replicator {
     }
 
     /// Stops: sends what is there to be sent, for as long as `grace`. What does not get through is
-    /// sent after the next start, unless the log has begun anew: then the replica gets the whole
-    /// database.
+    /// sent after the next start.
     pub async fn stop(mut self, grace: Duration) {
         // Receivers that are gone have stopped already.
         let _ = self.stopping.send(true);

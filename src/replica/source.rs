@@ -7,11 +7,13 @@
 //! begins anew once at most, exactly there.
 
 mod batch;
+mod checkpoint;
 mod connection;
 mod copy;
 mod feed;
 mod spool;
 
+use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -24,15 +26,12 @@ use serde::{Deserialize, Serialize};
 use super::log::{Committed, Log, LogEnd};
 use super::room::NoRoom;
 use crate::domain::clock::Clock;
-use connection::{PAUSE, READ_TRIES, TRIES, connect, frames, hold, identity, is_busy, move_log};
+use connection::{PAUSE, READ_TRIES, TRIES, connect, frames, hold, identity, is_busy};
 
 pub use batch::{Batch, Draft};
 pub use copy::{COPY, Frozen, copy};
 use feed::Feed;
 use spool::Spool;
-
-/// A longer log is moved beside writers before they are kept waiting for the rest.
-const LONG_BYTES: u64 = 16 << 20;
 
 /// Why a database cannot be followed.
 #[derive(Debug, thiserror::Error)]
@@ -46,6 +45,11 @@ pub enum SourceError {
     /// The whole of it is to be sent, and there is no room for that.
     #[error("the whole database cannot be sent: {0}")]
     Room(#[from] NoRoom),
+    /// A program that follows it has what is kept for its replicas to itself.
+    #[error(
+        "another program replicates this database already: stop that one first (it has {0} open)"
+    )]
+    Followed(PathBuf),
     /// Another file lies at its path.
     #[error("the database file was replaced while the program runs: start the program anew")]
     Replaced,
@@ -99,6 +103,8 @@ pub struct Source {
     /// Shared with what was frozen, as long as it is.
     frozen: Arc<()>,
     dir: PathBuf,
+    /// Locked, so that no other program uses the directory.
+    _alone: File,
     clock: Clock,
 }
 
@@ -125,12 +131,17 @@ impl Source {
         replicas: usize,
         clock: Clock,
     ) -> Result<Self, SourceError> {
-        copy::clear(dir)?;
+        let alone = copy::make(dir)?;
         let (lock, mark, gauge) = (connect(path)?, connect(path)?, connect(path)?);
         let page_size = lock.query_row("PRAGMA page_size", [], |row| row.get(0))?;
         // Whoever waits for the lock reads the log meanwhile.
         lock.busy_timeout(Duration::ZERO)?;
-        let log = Log::open(path)?;
+        let mut log = Log::open(path)?;
+        if let Some(found) = &log
+            && is_over(found, frames(&gauge)?.all)?
+        {
+            log = None;
+        }
         let start = log.as_ref().map(Log::start).unwrap_or_default();
         let mut source = Self {
             path: path.to_owned(),
@@ -149,6 +160,7 @@ impl Source {
             checkpointed: start,
             frozen: Arc::default(),
             dir: dir.to_owned(),
+            _alone: alone,
             clock,
         };
         source.locked(|source| {
@@ -213,77 +225,6 @@ impl Source {
         Ok(Some(Frozen { connection, hold, page_size, at, taken_at }))
     }
 
-    /// Whether the log is to be moved into the file: not while somebody reads an older state, for
-    /// then it cannot begin anew, nor while a replica is away, for then the log is what that one
-    /// goes on from, also after a restart. Where it must be done such a replica is lost if `most`
-    /// bytes wait for it elsewhere. Does beside writers what can be done there.
-    ///
-    /// # Errors
-    ///
-    /// When the database refuses, or the disk is full.
-    pub fn approach(&mut self, most: Option<u64>) -> Result<bool, SourceError> {
-        self.advance()?;
-        if Arc::strong_count(&self.frozen) > 1 {
-            return Ok(false);
-        }
-        if most.is_none() && self.feeds.iter().flatten().any(Feed::is_away) {
-            return Ok(false);
-        }
-        for feed in &mut self.feeds {
-            let kept = |feed: &Feed| self.spool.bytes_since(feed.safe.salts);
-            let too_much = |feed: &Feed| most.is_some_and(|most| kept(feed) >= most);
-            if feed.as_ref().is_some_and(too_much) {
-                tracing::warn!(
-                    "too much waits for a replica that is away: it gets the whole database, once \
-                     it is back"
-                );
-                *feed = None;
-            }
-        }
-        self.keep_all(most.is_some())?;
-        self.move_most()?;
-        Ok(true)
-    }
-
-    /// Moves the log into the file, and lets it begin anew. Whoever writes waits for that.
-    ///
-    /// # Errors
-    ///
-    /// When the database refuses, or the disk is full.
-    pub fn checkpoint(&mut self, must: bool) -> Result<(), SourceError> {
-        self.locked(|source| {
-            source.advance()?;
-            source.keep_all(must)?;
-            // Until there is a new mark nobody knows how often the log begins anew.
-            source.is_sealed = false;
-            source.release_mark()?;
-            move_log(&source.mark)?;
-            source.renew_mark()?;
-            source.is_sealed = true;
-            source.checkpointed = source.tip;
-            Ok(())
-        })
-    }
-
-    /// Moves a long log into the file as far as it goes beside writers, and has it begin anew
-    /// nowhere.
-    fn move_most(&mut self) -> Result<(), SourceError> {
-        if self.bytes_since(self.marked) < LONG_BYTES {
-            return Ok(());
-        }
-        // Up to the mark, so that goes forward first. Not where it is at the end: all may have been
-        // moved, and then a new mark would let the log begin anew before it is sealed.
-        self.locked(|source| {
-            source.advance()?;
-            if source.tip != source.marked {
-                source.is_sealed = false;
-                source.renew_mark()?;
-            }
-            Ok(())
-        })?;
-        move_log(&self.lock)
-    }
-
     /// Does something while nobody can commit.
     fn locked<T>(
         &mut self,
@@ -331,7 +272,11 @@ impl Source {
     fn advance(&mut self) -> Result<(), SourceError> {
         // In this order: a log that has begun anew meanwhile counts less, not more.
         let Some(log) = Log::open(&self.path)? else { return Ok(()) };
-        let until = log.offset_of(frames(&self.gauge)?.all);
+        let frames = frames(&self.gauge)?.all;
+        if is_over(&log, frames)? {
+            return Ok(());
+        }
+        let until = log.offset_of(frames);
         if log.start().salts != self.tip.salts {
             self.begin_anew(&log)?;
         } else if !log.has(self.tip)? {
@@ -364,17 +309,27 @@ impl Source {
             }
         }
         if self.is_sealed {
-            self.spool.begin(log, self.tip.offset);
+            self.spool.begin(log, self.tip);
         } else {
             self.spool.begin_apart(log)?;
         }
+        let is_first = self.tip == LogEnd::default();
         for feed in self.feeds.iter_mut().flatten() {
             if !feed.has_uncut() {
                 feed.taken.end = start;
+            }
+            if is_first {
+                feed.safe = start;
             }
             feed.unsent.end = start;
         }
         (self.tip, self.is_sealed, self.checkpointed) = (start, false, start);
         self.release()
     }
+}
+
+/// Whether SQLite, which counts so many frames of a log, has begun another one, but not written so
+/// yet: whoever was about to may have been killed.
+fn is_over(log: &Log, frames: u64) -> io::Result<bool> {
+    Ok(frames == 0 && log.has_any()?)
 }

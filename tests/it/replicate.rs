@@ -384,6 +384,7 @@ async fn two_programs_never_mix_their_states() {
     other.stop(Duration::from_secs(5)).await;
     // The log is not kept for it.
     assert!(others.checkpoint().await.expect("moved"));
+    drop(others);
 
     // The first one rests: the second one takes over, and the first one is told when it goes on.
     tokio::time::sleep(Duration::from_millis(100)).await;

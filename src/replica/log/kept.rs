@@ -7,19 +7,19 @@ use std::os::unix::fs::{FileExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 
-use super::{FRAME_HEADER_BYTES, Header, LOG_HEADER_BYTES, Log, LogEnd, READ_BYTES, word};
+use super::{FRAME_HEADER_BYTES, Header, Log, LogEnd, READ_BYTES, word};
 
-/// How the names of such files begin. Their number follows, and then the offset where the one
-/// before ends, both in 16 hexadecimal digits.
+/// How the names of such files begin. Their number follows, and then where the log before ends: its
+/// salts, its offset, its checksum; each has 16 hexadecimal digits.
 const PREFIX: &str = "log-";
 
 /// A file that has parts of a log, each byte where it is in the log.
 #[derive(Debug)]
 pub struct KeptLog {
-    /// One more than that of the log before.
+    /// The later, the higher.
     pub number: u64,
-    /// Where the log before ends.
-    pub after: u64,
+    /// Where the log before ends; zeros where nobody knows.
+    pub after: LogEnd,
     path: PathBuf,
     pub(super) header: Header,
     /// Made when it is needed first.
@@ -43,26 +43,26 @@ impl Image {
 
 impl KeptLog {
     /// For this log, in `dir`.
-    pub fn new(dir: &Path, number: u64, after: u64, log: &Log) -> Self {
-        let path = dir.join(format!("{PREFIX}{number:016x}-{after:016x}"));
-        Self { number, after, path, header: log.header, log: OnceLock::new() }
+    pub fn new(dir: &Path, number: u64, after: LogEnd, log: &Log) -> Self {
+        let (salts, sums) = (both(after.salts), both(after.checksum));
+        let name = format!("{PREFIX}{number:016x}-{salts:016x}-{:016x}-{sums:016x}", after.offset);
+        Self { number, after, path: dir.join(name), header: log.header, log: OnceLock::new() }
     }
 
     /// The one at `path`; `None` where that is no such file, or a broken one.
     pub fn open(path: &Path) -> io::Result<Option<Self>> {
         let name = path.file_name().and_then(|name| name.to_str()?.strip_prefix(PREFIX));
-        let Some((number, after)) = name.and_then(|name| name.split_once('-')) else {
-            return Ok(None);
-        };
         let read = |digits| u64::from_str_radix(digits, 16).ok();
-        let (Some(number), Some(after)) = (read(number), read(after)) else { return Ok(None) };
+        let numbers: Option<Vec<u64>> = name.and_then(|name| name.split('-').map(read).collect());
+        let Some([number, salts, offset, checksum]) = numbers.as_deref() else { return Ok(None) };
+        let (salts, checksum) = (pair(*salts), pair(*checksum));
+        let after = LogEnd { salts, offset: *offset, checksum };
         let file = File::options().read(true).write(true).open(path)?;
-        let log = Log::read(file)?;
         let kept = |log: Log| {
-            let (path, header) = (path.to_owned(), log.header);
+            let (number, path, header) = (*number, path.to_owned(), log.header);
             Self { number, after, path, header, log: OnceLock::from(log) }
         };
-        Ok(log.map(kept))
+        Ok(Log::read(file)?.map(kept))
     }
 
     /// Whether a file is one, by its name.
@@ -100,9 +100,9 @@ impl KeptLog {
         Ok(())
     }
 
-    /// Forgets all but the header.
-    pub fn clear(&self) -> io::Result<()> {
-        self.file()?.file.set_len(LOG_HEADER_BYTES)
+    /// Forgets what comes after this offset.
+    pub fn cut(&self, offset: u64) -> io::Result<()> {
+        self.file()?.file.set_len(offset)
     }
 
     /// How long the file is, in bytes.
@@ -127,4 +127,12 @@ impl KeptLog {
             _ => Ok(()),
         }
     }
+}
+
+fn both([high, low]: [u32; 2]) -> u64 {
+    u64::from(high) << 32 | u64::from(low)
+}
+
+fn pair(both: u64) -> [u32; 2] {
+    [(both >> 32) as u32, both as u32]
 }

@@ -21,15 +21,40 @@ const LOOK_SOON: Duration = Duration::from_millis(5);
 pub(super) struct Checkpointer {
     replicas: Replicas,
     looked_at: Instant,
-    /// How long the log was then, in bytes.
+    pace: Pace,
+}
+
+/// How fast a log grows.
+#[derive(Debug, Default)]
+struct Pace {
+    /// How long it was, in bytes.
     length: u64,
-    /// How fast it grows, in bytes a second.
-    pace: f64,
+    bytes_per_second: f64,
+}
+
+impl Pace {
+    /// So long is the log now, so much later.
+    fn see(&mut self, length: u64, later: Duration) {
+        // It may have begun anew.
+        let grown = length.checked_sub(self.length).unwrap_or(length);
+        let now = grown as f64 / later.as_secs_f64().max(1e-3);
+        // A moment of rest is no end of a storm.
+        (self.length, self.bytes_per_second) = (length, now.max(self.bytes_per_second / 2.0));
+    }
+
+    /// When to look again.
+    fn next_look(&self) -> Duration {
+        // One that is long has been moved. Where it does not begin anew, for somebody still reads
+        // it, it is moved again before it grows much.
+        let left = LOG_BYTES.checked_sub(self.length).filter(|left| *left > 0);
+        let left = left.unwrap_or(LOG_BYTES / 2) as f64 / self.bytes_per_second;
+        Duration::try_from_secs_f64(left).map_or(LOOK, |due| due.clamp(LOOK_SOON, LOOK))
+    }
 }
 
 impl Checkpointer {
     pub(super) fn new(replicas: Replicas) -> Self {
-        Self { replicas, looked_at: Instant::now(), length: 0, pace: 0.0 }
+        Self { replicas, looked_at: Instant::now(), pace: Pace::default() }
     }
 
     /// Works until told to stop.
@@ -39,7 +64,7 @@ impl Checkpointer {
         // A closed channel means the program is gone: stop as well.
         while tokio::time::timeout(pause, stop.changed()).await.is_err() {
             let looked = self.look().await;
-            pause = looked.as_ref().map_or(usual, |due| usual.min(LOOK_SOON.max(*due)));
+            pause = looked.as_ref().map_or(usual, |due| usual.min(*due));
             if let Err(error) = &looked
                 && is_well
             {
@@ -57,21 +82,14 @@ impl Checkpointer {
         self.looked_at = Instant::now();
         let look = |source: &mut Source| source.follow().map(|()| source.log_bytes());
         let bytes = self.replicas.with_source(look).await??;
-        // It may have begun anew.
-        let grown = bytes.all.checked_sub(self.length).unwrap_or(bytes.all);
-        self.length = bytes.all;
-        // A moment of rest is no end of a storm.
-        self.pace = (grown as f64 / since.as_secs_f64().max(1e-3)).max(self.pace / 2.0);
+        self.pace.see(bytes.all, since);
         let is_long = bytes.all >= LOG_BYTES;
         let limit = self.replicas.0.options.log_limit;
         let must = (bytes.all >= limit).then_some(limit);
         if is_long && bytes.unsealed > 0 && !self.replicas.shorten_log(must).await? {
             return Ok(LOOK);
         }
-        // A long one has been moved. Where it does not begin anew, for somebody still reads it, it
-        // is moved again before it grows much.
-        let left = if is_long { LOG_BYTES / 2 } else { LOG_BYTES - bytes.all };
-        Ok(Duration::try_from_secs_f64(left as f64 / self.pace).unwrap_or(LOOK))
+        Ok(self.pace.next_look())
     }
 }
 
@@ -112,5 +130,30 @@ impl Replicas {
         }
         self.0.moved.send_replace(());
         Ok(true)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_log_is_looked_at_when_it_is_long_and_no_sooner() {
+        let (mut pace, second) = (Pace::default(), Duration::from_secs(1));
+        assert_eq!(pace.next_look(), LOOK, "nothing is known");
+        pace.see(LOG_BYTES / 2, second);
+        assert_eq!(pace.next_look(), LOOK, "it takes a second more");
+        pace.see(LOG_BYTES / 2 + LOG_BYTES / 4, Duration::from_millis(10));
+        assert_eq!(pace.next_look(), Duration::from_millis(10));
+        pace.see(LOG_BYTES, Duration::from_millis(10));
+        assert_eq!(pace.next_look(), Duration::from_millis(20), "it was moved");
+        pace.see(1000, Duration::from_millis(1));
+        assert!(pace.next_look() < LOOK / 2, "it began anew, and the storm goes on");
+        pace.see(LOG_BYTES, Duration::ZERO);
+        assert_eq!(pace.next_look(), LOOK_SOON);
+        for _ in 0..40 {
+            pace.see(LOG_BYTES, second);
+        }
+        assert_eq!(pace.next_look(), LOOK, "it is over");
     }
 }

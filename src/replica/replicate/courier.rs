@@ -16,7 +16,7 @@ use crate::replica::source::{Batch, Position, Source, SourceError};
 
 /// The longest pause after a failure; the first is two intervals, and each is twice the one before.
 pub(super) const PAUSE_MAX: Duration = Duration::from_secs(60);
-/// Commits that were taken out of the log are sent at once, but no more often than others, nor than
+/// Commits that are in the log no longer are sent at once, but no more often than others, nor than
 /// this: where they come one after the other they are sent together.
 const HURRY_EVERY: Duration = Duration::from_secs(5);
 /// A replica whose newest file is younger may have another program that writes to it.
@@ -147,7 +147,8 @@ impl Courier {
         tracing::error!(replica = self.name(), %error, "the replica is given up");
         self.shelf.send_replace(None);
         // The log need not be kept for it any longer.
-        if let Err(error) = self.source(Source::lose).await {
+        let lost = self.source(Source::lose).await;
+        if let Err(error) = lost.and_then(|lost| Ok(lost?)) {
             tracing::warn!(%error, "the log is kept for a replica that is given up");
         }
     }
@@ -204,7 +205,7 @@ impl Courier {
         let planned = plan::plan(&files, Target::Latest).ok();
         let reached = planned.and_then(|planned| planned.last().map(|file| file.max));
         if at.is_none() || at.map(|at| at.txid) != reached {
-            self.source(Source::lose).await?;
+            self.source(Source::lose).await??;
             files = self.watch(&replica, files).await?;
         }
         self.replicas.tell(self.number, |status| {
@@ -217,8 +218,8 @@ impl Courier {
         Ok(shelf)
     }
 
-    /// Goes on from what is remembered, if the log still has it; and from files that came after
-    /// it, if the log has those too: then the program ended before it remembered them.
+    /// Goes on from what is remembered, if what came after is still there; and from files that came
+    /// after it, if they hold just that: then the program ended before it remembered them.
     async fn resume(
         &self,
         replica: &Replica,
@@ -239,17 +240,19 @@ impl Courier {
         }
         while let Some(file) = files.iter().find(|file| (file.level, file.min) == (0, at.txid + 1))
         {
-            let spool = self.replicas.spool()?;
+            let scratch = self.replicas.scratch()?;
             let header = replica.header(file).await?;
-            let body = replica.open(file, spool.path()).await?;
+            let body = replica.open(file, scratch.path()).await?;
             let next = self.source(move |source, _| source.recognize(at, header, &body));
             let Some(next) = next.await?? else {
-                return unable("its last file is not what the log says");
+                return unable("its last file is not what was committed here");
             };
             at = next;
         }
+        // What comes before is kept no longer.
+        self.replicas.0.state.remember(self.name(), at)?;
         if !self.source(move |source, number| source.resume(number, at)).await?? {
-            return unable("the log was moved into the database before all of it was sent");
+            return unable("what was committed since is not all there");
         }
         Ok(Some(at))
     }
@@ -306,7 +309,7 @@ impl Courier {
             Err(error) => Err(error),
         };
         if taken.is_err() {
-            self.source(Source::lose).await?;
+            self.source(Source::lose).await??;
         }
         taken
     }

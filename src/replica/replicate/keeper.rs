@@ -149,11 +149,11 @@ impl Keeper {
     async fn merge_into(&self, shelf: &Shelf, level: u8) -> Result<bool, ReplicateError> {
         let inputs = next_inputs(&shelf.files(), level, self.broken);
         let (Some(first), Some(last)) = (inputs.first(), inputs.last()) else { return Ok(false) };
-        let (mut spools, mut bodies) = (Vec::new(), Vec::new());
+        let (mut names, mut bodies) = (Vec::new(), Vec::new());
         for file in &inputs {
-            let spool = self.replicas.spool()?;
-            bodies.push(shelf.replica().open(file, spool.path()).await?);
-            spools.push(spool);
+            let scratch = self.replicas.scratch()?;
+            bodies.push(shelf.replica().open(file, scratch.path()).await?);
+            names.push(scratch);
         }
         let dir = self.replicas.0.dir.clone();
         let merged = tokio::task::spawn_blocking(move || merge(&bodies, &dir)).await;

@@ -82,7 +82,7 @@ impl Draft {
 }
 
 impl Source {
-    /// Whether `file`, which a replica got after `at`, holds exactly what the log has there; gives
+    /// Whether `file`, which a replica got after `at`, holds exactly what was committed there; gives
     /// back how far the replica is with it. So an upload is known whose answer was lost.
     pub fn recognize(
         &mut self,
@@ -122,17 +122,14 @@ impl Source {
 
     /// Keeps a part of the log, lest it be there only.
     fn keep(&mut self, part: Range<u64>) -> Result<(), SourceError> {
-        if self.spool.has(part.clone()) {
-            return Ok(());
-        }
-        let salts = self.tip.salts;
-        let is_same = |log: &Log| log.start().salts == salts;
-        if let Some(log) = Log::open(&self.path)?.filter(is_same) {
-            self.spool.keep(&log, part)?;
-        }
-        // Where it has begun anew meanwhile, what was read is anything.
-        if !Log::open(&self.path)?.is_some_and(|log| is_same(&log)) {
-            self.spool.drop_last()?;
+        let (path, salts) = (&self.path, self.tip.salts);
+        let open = || Ok(Log::open(path)?.filter(|log| log.start().salts == salts));
+        let is_same = || open().map(|log| log.is_some());
+        let is_kept = match open()? {
+            Some(log) => self.spool.keep(&log, part, is_same)?,
+            None => false,
+        };
+        if !is_kept {
             self.lose_logged();
         }
         Ok(())

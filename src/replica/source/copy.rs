@@ -1,7 +1,7 @@
 //! The whole of a database as it was at one moment.
 
-use std::fs::File;
-use std::io::{self, BufReader, BufWriter, Read as _, Seek as _};
+use std::fs::{File, TryLockError};
+use std::io::{BufReader, BufWriter, Read as _, Seek as _};
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::Path;
 use std::sync::Arc;
@@ -82,14 +82,22 @@ pub fn copy(from: &Connection, to: &Path) -> Result<(), SourceError> {
     Ok(())
 }
 
-/// Makes the directory, or removes what a program left in it that was killed.
-pub(super) fn clear(dir: &Path) -> io::Result<()> {
+/// Makes the directory, or takes it over from a program that has ended, and removes the copies that
+/// one left. Gives back what must be kept open meanwhile.
+pub(super) fn make(dir: &Path) -> Result<File, SourceError> {
     std::fs::DirBuilder::new().recursive(true).mode(0o700).create(dir)?;
+    let path = dir.join("lock");
+    let alone = File::options().write(true).create(true).truncate(false).open(&path)?;
+    match alone.try_lock() {
+        Err(TryLockError::WouldBlock) => return Err(SourceError::Followed(path)),
+        Err(TryLockError::Error(error)) => return Err(error.into()),
+        Ok(()) => {}
+    }
     for entry in std::fs::read_dir(dir)? {
         let entry = entry?;
         if entry.file_name().as_encoded_bytes().starts_with(COPY.as_bytes()) {
             std::fs::remove_file(entry.path())?;
         }
     }
-    Ok(())
+    Ok(alone)
 }

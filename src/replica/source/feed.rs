@@ -45,8 +45,8 @@ impl Feed {
 }
 
 impl Source {
-    /// Goes on where a replica was when the program ended; `false` when it is not certain that the
-    /// log still holds all that came after.
+    /// Goes on where a replica was when the program ended; `false` when it is not certain that all
+    /// is still there that came after.
     pub fn resume(&mut self, replica: usize, at: Position) -> Result<bool, SourceError> {
         let Some(unsent) = self.since(at, None)? else { return Ok(false) };
         self.feeds[replica] = Some(self.feed_from(at, unsent, true));
@@ -146,8 +146,9 @@ impl Source {
     }
 
     /// Has a replica begin with the whole database.
-    pub fn lose(&mut self, replica: usize) {
+    pub fn lose(&mut self, replica: usize) -> Result<(), SourceError> {
         self.feeds[replica] = None;
+        self.release()
     }
 
     /// Whether a replica has everything.
@@ -157,8 +158,7 @@ impl Source {
             .is_some_and(|feed| feed.waiting.is_empty() && !feed.has_uncut())
     }
 
-    /// How far a replica is, if nothing waits for it: then what follows in the log is what comes
-    /// after, unless that has begun anew.
+    /// How far a replica is, if nothing waits for it: what comes after is in the log, or kept.
     pub fn position(&self, replica: usize) -> Option<Position> {
         let feed = self.feeds[replica].as_ref()?;
         (feed.is_begun && feed.waiting.is_empty()).then_some(feed.taken)

@@ -7,11 +7,13 @@ use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::{LONG_BYTES, Position, SourceError};
-use crate::replica::log::{Committed, KeptLog, LOG_HEADER_BYTES, Log};
+use super::{Position, SourceError};
+use crate::replica::log::{Committed, KeptLog, LOG_HEADER_BYTES, Log, LogEnd};
 use crate::replica::ltx::LogRange;
 use crate::replica::room;
 
+/// Whether there is room for as much as this is asked first.
+const LONG_BYTES: u64 = 16 << 20;
 /// What is kept of a log of which nothing is.
 const NOTHING: Range<u64> = LOG_HEADER_BYTES..LOG_HEADER_BYTES;
 
@@ -48,7 +50,7 @@ impl Spool {
                 std::fs::remove_file(&path)?;
                 continue;
             };
-            if spool.logs.back().is_some_and(|last| last.log.number + 1 != log.number) {
+            if spool.logs.back().is_some_and(|last| last.log.salts() != log.after.salts) {
                 spool.clear()?;
             }
             let kept = LOG_HEADER_BYTES..log.size()?;
@@ -65,22 +67,22 @@ impl Spool {
         if let Some(Spooled { log, kept }) = self.logs.back_mut() {
             if log.salts() == live.start().salts {
                 // The database has all of it.
-                log.clear()?;
                 *kept = NOTHING;
+                log.cut(kept.end)?;
                 return Ok(());
             }
             if let Some(end) = log.end()?
                 && live.follows(log, end)?
             {
-                self.begin(live, end.offset);
+                self.begin(live, end);
                 return Ok(());
             }
         }
         self.begin_apart(live)
     }
 
-    /// The database's log has begun anew, where the one before had come to this offset.
-    pub(super) fn begin(&mut self, live: &Log, after: u64) {
+    /// The database's log has begun anew, where the one before had come to `after`.
+    pub(super) fn begin(&mut self, live: &Log, after: LogEnd) {
         let number = self.logs.back().map_or(1, |last| last.log.number + 1);
         let log = KeptLog::new(&self.dir, number, after, live);
         if let Err(error) = log.file() {
@@ -94,7 +96,7 @@ impl Spool {
     /// The database has another log, and nobody knows what came before.
     pub(super) fn begin_apart(&mut self, live: &Log) -> io::Result<()> {
         self.clear()?;
-        self.begin(live, 0);
+        self.begin(live, LogEnd::default());
         Ok(())
     }
 
@@ -119,39 +121,48 @@ impl Spool {
     }
 
     /// Keeps this part of the last log, which is `live`, and what lies between it and what is kept;
-    /// and the frame before it, by which a position is known that ends there.
-    pub(super) fn keep(&mut self, live: &Log, part: Range<u64>) -> Result<(), SourceError> {
-        let Some(Spooled { log, kept }) = self.logs.back_mut() else { return Ok(()) };
-        let start = live.frame_before(part.start);
-        let missing = if kept.is_empty() {
-            [start..part.end, NOTHING]
-        } else {
-            [start..kept.start, kept.end..part.end]
-        };
-        let bytes = missing.iter().map(|part| part.end.saturating_sub(part.start)).sum();
+    /// and the frame before it, by which a position is known that ends there. `false` where the log
+    /// is another one when that is done (`is_same`): what was read is anything then.
+    pub(super) fn keep(
+        &mut self,
+        live: &Log,
+        part: Range<u64>,
+        is_same: impl FnOnce() -> io::Result<bool>,
+    ) -> Result<bool, SourceError> {
+        let Some(Spooled { log, kept }) = self.logs.back_mut() else { return Ok(true) };
+        let part = live.frame_before(part.start)..part.end;
+        let mut wanted = part.clone();
+        let mut missing = vec![part];
+        if !kept.is_empty() {
+            missing = vec![wanted.start..kept.start, kept.end..wanted.end];
+            wanted = wanted.start.min(kept.start)..wanted.end.max(kept.end);
+        }
+        missing.retain(|part| !part.is_empty());
+        let bytes = missing.iter().map(|part| part.end - part.start).sum();
         if bytes >= LONG_BYTES {
             room::require(&self.dir, bytes)?;
         }
-        for part in missing.into_iter().filter(|part| !part.is_empty()) {
-            log.copy(live, part.clone())?;
-            let is_first = kept.is_empty();
-            kept.start = if is_first { part.start } else { kept.start.min(part.start) };
-            kept.end = kept.end.max(part.end);
+        for part in missing {
+            log.copy(live, part)?;
         }
-        Ok(())
+        if bytes > 0 && !is_same()? {
+            log.cut(kept.end)?;
+            return Ok(false);
+        }
+        *kept = wanted;
+        Ok(true)
     }
 
-    /// Forgets what is kept of the last log.
-    pub(super) fn drop_last(&mut self) -> io::Result<()> {
-        let Some(Spooled { log, kept }) = self.logs.back_mut() else { return Ok(()) };
-        *kept = NOTHING;
-        log.clear()
-    }
-
-    /// How much is kept from the log with these salts on, in bytes.
-    pub(super) fn bytes_since(&self, salts: [u32; 2]) -> u64 {
-        let later = self.logs.iter().skip_while(|spooled| spooled.log.salts() != salts);
-        later.map(|spooled| spooled.kept.end - spooled.kept.start).sum()
+    /// How much is kept after `end` that is in the database's log no longer, in bytes.
+    pub(super) fn bytes_after(&self, end: LogEnd) -> u64 {
+        let gone = self.logs.iter().take(self.logs.len().saturating_sub(1));
+        let later = gone.skip_while(|spooled| spooled.log.salts() != end.salts);
+        let bytes = |spooled: &Spooled| {
+            let is_first = spooled.log.salts() == end.salts;
+            let start = if is_first { end.offset } else { spooled.kept.start };
+            spooled.kept.end.saturating_sub(start)
+        };
+        later.map(bytes).sum()
     }
 
     /// Forgets the logs before all of these; all but the last where there are none of these.
@@ -184,7 +195,7 @@ impl Spool {
             if from.salts != kept.salts() {
                 from = log.start();
             }
-            let end = next.map_or(tip, |next| next.log.after);
+            let end = next.map_or(tip, |next| next.log.after.offset);
             let wanted = until.filter(|until| until.salts == kept.salts());
             let end = wanted.map_or(end, |wanted| end.min(wanted.end()));
             if !log.has(from)? {
@@ -195,8 +206,13 @@ impl Spool {
             if found.end.offset != end {
                 return Ok(None);
             }
-            if wanted.is_some() || next.is_none() {
-                return Ok(Some(found));
+            match next {
+                Some(next) if wanted.is_none() => {
+                    if found.end != next.log.after {
+                        return Ok(None);
+                    }
+                }
+                _ => return Ok(Some(found)),
             }
         }
         Ok(None)

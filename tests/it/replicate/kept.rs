@@ -2,8 +2,14 @@
 //! there if it is certain that nothing is missing, and only then.
 
 use std::os::unix::fs::FileExt as _;
+use std::os::unix::process::ExitStatusExt as _;
+use std::process::Command;
 
 use super::*;
+use crate::support::variable;
+
+/// Where the database of another program lies.
+const PLACE: &str = "OPENRSVP_TEST_OTHER";
 
 /// The files that a program kept, the oldest first.
 fn kept(dir: &Path) -> Vec<PathBuf> {
@@ -81,6 +87,11 @@ async fn whoever_is_killed_goes_on_from_what_was_kept() {
         counted(connection, dice, 200);
     };
     assert!(!killed(4, 0, then).await, "it began anew once");
+    // Nothing lies behind the end, or something that was never in the log before.
+    for extra in [0, 5000] {
+        let then = |dir: &Path, _: &Connection, _: &Dice| cut_log(dir, extra);
+        assert!(!killed(4, 1, then).await, "nothing follows");
+    }
     // Nobody looked, and what told is written over.
     assert!(killed(4, 60, |_, _, _| {}).await, "it is not certain");
 }
@@ -109,6 +120,162 @@ async fn what_somebody_else_moved_is_not_missed() {
             .expect("deleted");
     };
     assert!(killed(4, 1, then).await, "there was none for a while");
+    let then = |dir: &Path, _: &Connection, _: &Dice| cut_log(dir, 100);
+    assert!(killed(4, 1, then).await, "something came after, and was cut off");
+}
+
+/// Cuts the log off so many bytes behind where the one before it ended.
+fn cut_log(dir: &Path, extra: u64) {
+    let before = fs::metadata(kept(dir).last().expect("a log")).expect("a file");
+    let log = fs::File::options().write(true).open(dir.join("live.db-wal")).expect("a log");
+    log.set_len(before.len() + extra).expect("cut");
+}
+
+/// A program that commits once.
+#[test]
+#[ignore = "the test below starts it"]
+fn other() {
+    let connection = writer(&PathBuf::from(variable(PLACE).expect("the database")));
+    connection.execute_batch("DELETE FROM notes WHERE id % 2 = 0").expect("deleted");
+}
+
+/// SQLite counts a log anew in memory first, which outlives whoever is killed while another program
+/// has the database open.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_log_that_has_begun_anew_in_memory_only_is_no_log() {
+    let then = |dir: &Path, _: &Connection, _: &Dice| {
+        let (database, log) = (dir.join("live.db"), dir.join("live.db-wal"));
+        let before = fs::read(&log).expect("a log");
+        let mut command = Command::new("strace");
+        command.args(["-f", "-o", "/dev/null", "-e", "inject=pwrite64:signal=KILL:when=1", "-P"]);
+        command.arg(&log).arg(std::env::current_exe().expect("this program"));
+        command.args(["--exact", "replicate::kept::other", "--ignored"]).env(PLACE, &database);
+        let ended = command.output().expect("strace is installed");
+        assert_eq!(ended.status.signal(), Some(9), "{ended:?}");
+        assert!(fs::read(&log).expect("a log") == before, "nothing was written");
+    };
+    for moved in [1, 4] {
+        assert!(killed(moved, 0, then).await, "{moved} moved");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn replicas_that_are_not_equally_far_both_go_on() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let path = |name: &str| dir.path().join(name);
+    let (near, far, to, dice) = (path("near"), path("mount/far"), path("to.db"), Dice::new(47));
+    fs::create_dir(path("mount")).expect("mounted");
+    let connection = writer(&path("live.db"));
+    counted(&connection, &dice, 1);
+    let mut options = options(&path("live.db"), &[&near, &far]);
+    options.log_limit = 1 << 20;
+    let process = Runtime::new().expect("a runtime");
+    let (replicas, replicator) = {
+        let _within = process.enter();
+        follow_with(options.clone())
+    };
+    current(&replicas).await;
+    fs::rename(path("mount"), path("elsewhere")).expect("unmounted");
+    let mut number = 1;
+    while kept(dir.path()).len() < 2 {
+        number += 1;
+        counted(&connection, &dice, number);
+        assert!(number < 6000, "the log is as long as it may be, and begins anew");
+    }
+    let wholes = replicas.statuses().iter().map(|status| status.whole_copies).max();
+    assert_eq!(wholes, Some(1));
+    drop(replicas);
+    kill(process, replicator);
+
+    fs::rename(path("elsewhere"), path("mount")).expect("mounted");
+    let (replicas, replicator) = follow_with(options);
+    counted(&connection, &dice, number + 1);
+    current(&replicas).await;
+    for (replica, status) in [&near, &far].into_iter().zip(replicas.statuses()) {
+        let found = restored(replica, Target::Latest, &to).await.expect("restored");
+        assert_eq!(found, content(&connection));
+        assert_eq!(status.whole_copies, 0, "{status:?}");
+    }
+    replicator.stop(Duration::from_secs(5)).await;
+}
+
+/// While somebody reads for long the log cannot begin anew; that is no fault of a replica.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_log_that_somebody_reads_grows_and_costs_no_replica_anything() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let path = |name: &str| dir.path().join(name);
+    let (replica, to, dice) = (path("replica"), path("to.db"), Dice::new(53));
+    let connection = writer(&path("live.db"));
+    counted(&connection, &dice, 1);
+    let mut options = options(&path("live.db"), &[&replica]);
+    options.log_limit = 1 << 20;
+    let (replicas, replicator) = follow_with(options);
+    current(&replicas).await;
+    let reader = writer(&path("live.db"));
+    reader.execute_batch("BEGIN; SELECT COUNT(*) FROM notes").expect("it reads");
+    let log = || fs::metadata(path("live.db-wal")).expect("a log").len();
+    let mut number = 1;
+    while log() < 4 << 20 {
+        number += 1;
+        counted(&connection, &dice, number);
+        if number % 50 == 0 {
+            current(&replicas).await;
+        }
+    }
+    reader.execute_batch("COMMIT").expect("ended");
+    for number in number..number + 200 {
+        counted(&connection, &dice, number);
+    }
+    current(&replicas).await;
+    let found = restored(&replica, Target::Latest, &to).await.expect("restored");
+    assert_eq!(found, content(&connection));
+    assert_eq!(replicas.statuses()[0].whole_copies, 1);
+    replicator.stop(Duration::from_secs(5)).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_kept_for_a_replica_that_is_away_has_an_end() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let path = |name: &str| dir.path().join(name);
+    let (replica, to, dice) = (path("mount/replica"), path("to.db"), Dice::new(59));
+    fs::create_dir(path("mount")).expect("mounted");
+    let connection = writer(&path("live.db"));
+    counted(&connection, &dice, 1);
+    // As after a restore, there is no log yet.
+    connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(())).expect("moved");
+    let mut options = options(&path("live.db"), &[&replica]);
+    options.log_limit = 1 << 20;
+    let (replicas, replicator) = follow_with(options.clone());
+    current(&replicas).await;
+    let second = Replicas::open(options, Clock::system(), &Entropy::system());
+    let second = second.err().expect("one is enough").to_string();
+    assert!(second.contains("another program replicates this database already"), "{second}");
+
+    fs::rename(path("mount"), path("elsewhere")).expect("unmounted");
+    let sizes = || {
+        let sizes =
+            kept(dir.path()).into_iter().map(|path| fs::metadata(path).map_or(0, |m| m.len()));
+        sizes.sum::<u64>()
+    };
+    let (mut number, mut most) = (1, 0);
+    for _ in 0..60 {
+        for _ in 0..50 {
+            number += 1;
+            counted(&connection, &dice, number);
+        }
+        tokio::time::sleep(Duration::from_millis(25)).await;
+        most = most.max(sizes());
+    }
+    assert!(most > 1 << 20, "{most} bytes are kept");
+    assert!(most < 6 << 20, "{most} bytes are kept");
+    // It is lost, and then nothing is kept for it.
+    assert!(sizes() < 100_000, "{} bytes are kept", sizes());
+    fs::rename(path("elsewhere"), path("mount")).expect("mounted");
+    current(&replicas).await;
+    let found = restored(&replica, Target::Latest, &to).await.expect("restored");
+    assert_eq!(found, content(&connection));
+    assert_eq!(replicas.statuses()[0].whole_copies, 2);
+    replicator.stop(Duration::from_secs(5)).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
