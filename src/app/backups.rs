@@ -92,7 +92,10 @@ async fn restore_missing(options: &BackupOptions) -> Result<(), BackupError> {
     };
     tracing::info!(replica = address, "the database is not there: restoring it");
     let of = way.bytes();
-    let tell = |read| tracing::info!(read, of, "restoring the database");
+    let tell = |read| {
+        let what = if read < of { "restoring the database" } else { "checking the database" };
+        tracing::info!(read, of, "{what}");
+    };
     match restore::restore_telling(&replica, &way, to, false, TELL_INTERVAL, tell).await {
         Ok(restored) => {
             let (txid, at, bytes) = (restored.txid, restored.at, restored.bytes);

@@ -141,10 +141,17 @@ async fn restore_shown(
     replaces: bool,
 ) -> Result<Restored, RestoreError> {
     let bar = ProgressBar::new(way.bytes());
-    if let Ok(style) = ProgressStyle::with_template("{wide_bar} {bytes} of {total_bytes}, {eta}") {
+    if let Ok(style) =
+        ProgressStyle::with_template("{wide_bar} {bytes} of {total_bytes}, {eta} {msg}")
+    {
         bar.set_style(style);
     }
-    let tell = |read| bar.set_position(read);
+    let tell = |read| {
+        bar.set_position(read);
+        if read == way.bytes() {
+            bar.set_message("checking it");
+        }
+    };
     let restored = restore::restore_telling(replica, way, to, replaces, SHOWN_INTERVAL, tell).await;
     bar.finish_and_clear();
     restored

@@ -3,12 +3,11 @@
 
 mod writer;
 
-use std::io::{self, Cursor, Read};
+use std::io::{self, Read};
 
 use crc_fast::{CrcAlgorithm, Digest};
 use jiff::Timestamp;
-use lz4_flex::block::decompress_into;
-use lz4_flex::frame::FrameDecoder;
+use lz4_flex::block::decompress_into_with_dict;
 
 pub use writer::LtxWriter;
 
@@ -18,6 +17,8 @@ pub const HEADER_BYTES: usize = 100;
 const NO_CHECKSUMS: u32 = 0x2;
 /// A page's flag for a payload whose length comes first; without it the payload is an LZ4 frame.
 const SIZED: u16 = 0x1;
+/// How an LZ4 frame begins.
+const LZ4_FRAME: [u8; 4] = [0x04, 0x22, 0x4d, 0x18];
 /// SQLite locks here and keeps no page.
 const LOCK_BYTE: u64 = 0x4000_0000;
 
@@ -36,6 +37,8 @@ pub enum LtxError {
 }
 
 use LtxError::Damaged;
+
+const UNPACKED: LtxError = Damaged("a page cannot be unpacked");
 
 /// What a file says about itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -160,9 +163,7 @@ pub struct LtxReader<R> {
     checksum: Digest,
     offset: u64,
     index: Vec<Entry>,
-    payload: Vec<u8>,
-    /// One for all pages: it has buffers.
-    unpacker: FrameDecoder<Cursor<Vec<u8>>>,
+    packed: Vec<u8>,
 }
 
 impl<R: Read> LtxReader<R> {
@@ -173,9 +174,8 @@ impl<R: Read> LtxReader<R> {
         let header = Header::read(&bytes)?;
         let mut checksum = Digest::new(CRC);
         checksum.update(&bytes);
-        let (index, payload, offset) = (Vec::new(), Vec::new(), HEADER_BYTES as u64);
-        let unpacker = FrameDecoder::new(Cursor::default());
-        Ok(Self { source, header, checksum, offset, index, payload, unpacker })
+        let (index, packed, offset) = (Vec::new(), Vec::new(), HEADER_BYTES as u64);
+        Ok(Self { source, header, checksum, offset, index, packed })
     }
 
     /// What the file says about itself.
@@ -222,59 +222,66 @@ impl<R: Read> LtxReader<R> {
         let mut length = [0; 4];
         self.take(&mut length)?;
         self.checksum.update(&length);
-        let length = u32::from_be_bytes(length) as usize;
-        if length > page.len() * 2 + 64 {
-            return Err(Damaged("a page is larger than a page can be"));
-        }
-        self.payload.clear();
-        self.extend_payload(length)?;
-        let unpacked = decompress_into(&self.payload, page);
-        if !unpacked.is_ok_and(|bytes| bytes == page.len()) {
-            return Err(Damaged("a page cannot be unpacked"));
-        }
-        Ok(())
+        let unpacked = self.unpack(u32::from_be_bytes(length), page, 0)?;
+        if unpacked == page.len() { Ok(()) } else { Err(UNPACKED) }
     }
 
-    /// An LZ4 frame has no length: it is walked from block to block.
+    /// An LZ4 frame has no length: it is walked from block to block
+    /// (<https://github.com/lz4/lz4/blob/dev/doc/lz4_Frame_format.md>). Its own checksums are not
+    /// looked at, for that of the file is over what comes out.
     fn read_frame(&mut self, page: &mut [u8]) -> Result<(), LtxError> {
-        self.payload.clear();
-        self.extend_payload(7)?;
-        let flags = self.payload[4];
+        /// A block that is not packed.
+        const PLAIN: u32 = 1 << 31;
+        let mut head = [0; 7];
+        self.take(&mut head)?;
+        let flags = head[4];
         // The size of the content, a dictionary, a checksum for each block, one for all.
         let has = |bit: u8| usize::from(flags >> bit & 1);
-        self.extend_payload(8 * has(3) + 4 * has(0))?;
+        if head[..4] != LZ4_FRAME || flags >> 6 != 1 || has(0) == 1 {
+            return Err(UNPACKED);
+        }
         if has(2) == 0 {
             return Err(Damaged("a page has no checksum"));
         }
+        self.take(&mut [0; 8][..8 * has(3)])?;
+        let mut filled = 0;
         loop {
-            let at = self.payload.len();
-            self.extend_payload(4)?;
-            let size = u32::from_le_bytes(part(&self.payload, at)) as usize;
-            if size == 0 {
+            let mut length = [0; 4];
+            self.take(&mut length)?;
+            let length = u32::from_le_bytes(length);
+            if length == 0 {
                 break;
             }
-            let size = size & 0x7FFF_FFFF;
-            if self.payload.len() + size > page.len() * 2 + 128 {
-                return Err(Damaged("a page is larger than a page can be"));
-            }
-            self.extend_payload(size + 4 * has(4))?;
+            filled += if length & PLAIN == 0 {
+                self.unpack(length, page, filled)?
+            } else {
+                let length = (length & !PLAIN) as usize;
+                let plain = page[filled..].get_mut(..length).ok_or(UNPACKED)?;
+                self.take(plain)?;
+                length
+            };
+            self.take(&mut [0; 4][..4 * has(4)])?;
         }
-        self.extend_payload(4)?;
-        *self.unpacker.get_mut() = Cursor::new(std::mem::take(&mut self.payload));
-        let unpacked = self.unpacker.read_exact(page).and_then(|()| self.unpacker.read(&mut [0]));
-        self.payload = std::mem::take(self.unpacker.get_mut()).into_inner();
-        if !matches!(unpacked, Ok(0)) {
-            return Err(Damaged("a page cannot be unpacked"));
-        }
-        Ok(())
+        self.take(&mut [0; 4])?;
+        if filled == page.len() { Ok(()) } else { Err(UNPACKED) }
     }
 
-    fn extend_payload(&mut self, length: usize) -> Result<(), LtxError> {
-        let at = self.payload.len();
-        self.payload.resize(at + length, 0);
-        read(&mut self.source, &mut self.payload[at..])?;
+    /// Reads so many bytes and unpacks them to where `page` has this offset; gives back how many
+    /// come out.
+    fn unpack(&mut self, length: u32, page: &mut [u8], at: usize) -> Result<usize, LtxError> {
+        let length = length as usize;
+        if length > page.len() * 2 + 64 {
+            return Err(Damaged("a page is larger than a page can be"));
+        }
+        if self.packed.len() < length {
+            self.packed.resize(length, 0);
+        }
+        let packed = &mut self.packed[..length];
+        read(&mut self.source, packed)?;
         self.offset += length as u64;
-        Ok(())
+        // A block may go on from those before it.
+        let (before, rest) = page.split_at_mut(at);
+        decompress_into_with_dict(packed, rest, before).map_err(|_| UNPACKED)
     }
 
     fn take(&mut self, bytes: &mut [u8]) -> Result<(), LtxError> {

@@ -1,5 +1,6 @@
 //! Makes a database out of a replica.
 
+mod flush;
 mod pages;
 
 use std::fs;
@@ -21,6 +22,7 @@ use super::place::{PlaceError, Replica};
 use super::plan::File;
 use super::room::{self, NoRoom};
 use super::way::Way;
+use flush::Flusher;
 use pages::apply;
 
 /// Bytes that are read or written at once.
@@ -91,11 +93,12 @@ pub async fn restore(
 ) -> Result<Restored, RestoreError> {
     require_free(to, replaces)?;
     let draft = Draft::beside(to)?;
+    let flusher = Flusher::start(draft.output()?);
     let at = match way {
-        Way::Files(files) => draft.apply_files(replica, files, read).await?,
+        Way::Files(files) => draft.apply_files(replica, files, &flusher, read).await?,
         Way::Legacy(chain) => draft.apply_chain(replica, chain, read).await?,
     };
-    draft.settle().await?;
+    draft.settle(flusher).await?;
     let bytes = draft.file.metadata().map_err(|error| draft.fault(error))?.len();
     // Somebody may have begun to use it meanwhile.
     require_free(to, replaces)?;
@@ -191,11 +194,17 @@ impl Draft {
         RestoreError::Write { path: self.path.clone(), source }
     }
 
+    /// The file, for a thread of its own.
+    fn output(&self) -> Result<fs::File, RestoreError> {
+        self.file.try_clone().map_err(|error| self.fault(error))
+    }
+
     /// Applies the files of a plan; gives back when the last was written.
     async fn apply_files(
         &self,
         replica: &Replica,
         files: &[File],
+        flusher: &Flusher,
         read: &Arc<AtomicU64>,
     ) -> Result<Timestamp, RestoreError> {
         self.require_room(replica, files).await?;
@@ -203,11 +212,11 @@ impl Draft {
         for file in files {
             let begun = read.load(Ordering::Relaxed);
             let source = replica.open(file, &self.spool).await?;
-            let output = self.file.try_clone().map_err(|error| self.fault(error))?;
+            let (output, flush) = (self.output()?, flusher.wake());
             let (wanted, told) = (*file, read.clone());
             let applied = tokio::task::spawn_blocking(move || {
                 let tell = |offset| told.store(begun + offset, Ordering::Relaxed);
-                apply(&source, &output, &wanted, before, tell)
+                apply(&source, &output, &wanted, before, &flush, tell)
             });
             let applied = applied.await;
             let applied = applied.unwrap_or(Err(LtxError::Damaged("it cannot be read at all")));
@@ -259,9 +268,9 @@ impl Draft {
     }
 
     /// Brings it to the disk, and has SQLite look at every page meanwhile.
-    async fn settle(&self) -> Result<(), RestoreError> {
-        let file = self.file.try_clone().map_err(|error| self.fault(error))?;
-        let synced = tokio::task::spawn_blocking(move || file.sync_all());
+    async fn settle(&self, flusher: Flusher) -> Result<(), RestoreError> {
+        let file = self.output()?;
+        let synced = tokio::task::spawn_blocking(move || flusher.end(&file));
         let path = self.path.clone();
         let checked = tokio::task::spawn_blocking(move || check(&path));
         let (synced, checked) = tokio::join!(synced, checked);

@@ -1,4 +1,4 @@
-//! The pages of one file of a replica, on their way into the database: one thread unpacks them, and
+//! The pages of one file of a replica, on their way into the database: one thread unpacks them,
 //! another writes.
 
 use std::fs;
@@ -8,6 +8,7 @@ use std::sync::mpsc::{self, Receiver, SyncSender};
 use std::thread;
 
 use super::BUFFER;
+use super::flush::Wake;
 use crate::replica::ltx::{Header, LtxError, LtxReader};
 use crate::replica::plan::File;
 
@@ -22,6 +23,7 @@ pub(super) fn apply(
     output: &fs::File,
     wanted: &File,
     before: Option<Header>,
+    flush: &Wake,
     tell: impl Fn(u64),
 ) -> Result<Header, LtxError> {
     let mut reader = LtxReader::open(BufReader::with_capacity(BUFFER, source))?;
@@ -35,7 +37,7 @@ pub(super) fn apply(
     let size = header.page_size as usize;
     let (runs, waiting) = mpsc::sync_channel(RUNS_WAITING);
     let (read, written) = thread::scope(|scope| {
-        let writing = scope.spawn(move || write_runs(&waiting, size, output));
+        let writing = scope.spawn(move || write_runs(&waiting, size, output, flush));
         let read = read_runs(&mut reader, size, &runs, tell);
         drop(runs);
         (read, writing.join())
@@ -61,11 +63,12 @@ fn read_runs(
     tell: impl Fn(u64),
 ) -> Result<(), LtxError> {
     let mut page = vec![0; size];
-    let mut run = Run { first: 1, pages: Vec::new() };
+    let begin = |first| Run { first, pages: Vec::with_capacity(BUFFER) };
+    let mut run = begin(1);
     while let Some(number) = reader.next_page(&mut page)? {
         let next = u64::from(run.first) + (run.pages.len() / size) as u64;
         if run.pages.len() >= BUFFER || u64::from(number) != next {
-            let done = std::mem::replace(&mut run, Run { first: number, pages: Vec::new() });
+            let done = std::mem::replace(&mut run, begin(number));
             if runs.send(done).is_err() {
                 return Ok(());
             }
@@ -78,16 +81,20 @@ fn read_runs(
     Ok(())
 }
 
-/// Writes pages to where they belong, and has the disk begin with them: what waits for it at the
-/// end is less then.
-fn write_runs(runs: &Receiver<Run>, size: usize, output: &fs::File) -> io::Result<()> {
-    let mut begun = 0;
+/// Writes pages to where they belong.
+fn write_runs(
+    runs: &Receiver<Run>,
+    size: usize,
+    output: &fs::File,
+    flush: &Wake,
+) -> io::Result<()> {
+    let mut waiting = 0;
     for run in runs {
         output.write_all_at(&run.pages, u64::from(run.first - 1) * size as u64)?;
-        begun += run.pages.len();
-        if begun >= FLUSH_BYTES {
-            output.sync_data()?;
-            begun = 0;
+        waiting += run.pages.len();
+        if waiting >= FLUSH_BYTES {
+            flush.up();
+            waiting = 0;
         }
     }
     Ok(())
