@@ -1,6 +1,7 @@
 //! Keeps replicas of a live database: each has its courier, and none waits for another, nor does
 //! the database wait for them.
 
+mod aside;
 mod checkpointer;
 mod courier;
 mod keeper;
@@ -23,6 +24,7 @@ use super::source::{Batch, COPY, Source, SourceError};
 use super::state::State;
 use crate::domain::clock::{Clock, Entropy};
 use crate::domain::id;
+use aside::aside;
 use checkpointer::Checkpointer;
 use courier::Courier;
 use keeper::Keeper;
@@ -215,7 +217,7 @@ impl Replicas {
         Ok(tokio::task::spawn_blocking(run).await.map_err(io::Error::other)?)
     }
 
-    /// Makes a file, where waiting is allowed.
+    /// Makes a file.
     async fn encode(
         &self,
         encode: impl FnOnce(&Path) -> Result<Batch, SourceError> + Send + 'static,
@@ -227,8 +229,7 @@ impl Replicas {
             Log::open(&database)?.map_or(Ok(()), |log| log.settle())?;
             encode(&dir)
         };
-        let encoded = tokio::task::spawn_blocking(settled).await;
-        Ok(encoded.map_err(io::Error::other)??)
+        Ok(aside(settled).await??)
     }
 
     /// A file for a while, for what is read from a replica.

@@ -24,6 +24,9 @@ use crate::replica::plan::File;
 
 /// Larger files are sent in parts of this size.
 const PART_BYTES: u64 = 8 << 20;
+/// As much of a file is brought to the disk at once: that may be the disk of the database, and
+/// whoever commits waits for less at a time.
+const PIECE_BYTES: u64 = 512 << 10;
 /// Where a bucket keeps the time of a file (Litestream looks there).
 const TIME: &str = "litestream-timestamp";
 /// How often whoever sends a large file says that it still does.
@@ -295,7 +298,9 @@ fn link(path: &Path, draft: &Path, mut body: fs::File, at: SystemTime) -> io::Re
     }
     let mut file = fs::File::options().write(true).create_new(true).mode(0o600).open(draft)?;
     body.rewind()?;
-    io::copy(&mut body, &mut file)?;
+    while io::copy(&mut io::Read::take(&mut body, PIECE_BYTES), &mut file)? > 0 {
+        file.sync_data()?;
+    }
     file.set_modified(at)?;
     file.sync_all()?;
     let linked = match fs::hard_link(draft, path) {
