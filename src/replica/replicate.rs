@@ -24,7 +24,6 @@ use super::source::{Batch, COPY, Source, SourceError};
 use super::state::State;
 use crate::domain::clock::{Clock, Entropy};
 use crate::domain::id;
-use aside::aside;
 use checkpointer::Checkpointer;
 use courier::Courier;
 use keeper::Keeper;
@@ -217,19 +216,26 @@ impl Replicas {
         Ok(tokio::task::spawn_blocking(run).await.map_err(io::Error::other)?)
     }
 
-    /// Makes a file.
+    /// Makes a file, where waiting is allowed.
     async fn encode(
         &self,
         encode: impl FnOnce(&Path) -> Result<Batch, SourceError> + Send + 'static,
     ) -> Result<Batch, ReplicateError> {
+        let encoded = tokio::task::spawn_blocking(self.settled(encode)).await;
+        Ok(encoded.map_err(io::Error::other)??)
+    }
+
+    /// Makes a file of what is on the disk: a replica must not have what a loss of power takes back.
+    fn settled(
+        &self,
+        encode: impl FnOnce(&Path) -> Result<Batch, SourceError> + Send + 'static,
+    ) -> impl FnOnce() -> Result<Batch, SourceError> + Send + 'static {
         let dir = self.0.dir.clone();
         let database = self.0.options.database.clone();
-        let settled = move || {
-            // A replica must not have what a loss of power takes back.
+        move || {
             Log::open(&database)?.map_or(Ok(()), |log| log.settle())?;
             encode(&dir)
-        };
-        Ok(aside(settled).await??)
+        }
     }
 
     /// A file for a while, for what is read from a replica.

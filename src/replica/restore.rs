@@ -93,7 +93,7 @@ pub async fn restore(
 ) -> Result<Restored, RestoreError> {
     require_free(to, replaces)?;
     let draft = Draft::beside(to)?;
-    let flusher = Flusher::start(draft.output()?);
+    let flusher = Flusher::start(draft.output()?).map_err(|error| draft.fault(error))?;
     let at = match way {
         Way::Files(files) => draft.apply_files(replica, files, &flusher, read).await?,
         Way::Legacy(chain) => draft.apply_chain(replica, chain, read).await?,

@@ -136,12 +136,7 @@ impl Source {
         let page_size = lock.query_row("PRAGMA page_size", [], |row| row.get(0))?;
         // Whoever waits for the lock reads the log meanwhile.
         lock.busy_timeout(Duration::ZERO)?;
-        let mut log = Log::open(path)?;
-        if let Some(found) = &log
-            && is_over(found, frames(&gauge)?.all)?
-        {
-            log = None;
-        }
+        let log = live_log(path, &gauge)?.map(|(log, _)| log);
         let start = log.as_ref().map(Log::start).unwrap_or_default();
         let mut source = Self {
             path: path.to_owned(),
@@ -164,6 +159,11 @@ impl Source {
             clock,
         };
         source.locked(|source| {
+            if live_log(path, &source.gauge)?.is_none() {
+                // It has ended since: nothing is known of what came after it.
+                source.spool = Spool::find(dir, None)?;
+                source.tip = LogEnd::default();
+            }
             source.commit = source.lock.query_row("PRAGMA page_count", [], |row| row.get(0))?;
             source.advance()?;
             source.renew_mark()?;
@@ -270,13 +270,7 @@ impl Source {
 
     /// Reads the log on to its end, for all replicas.
     fn advance(&mut self) -> Result<(), SourceError> {
-        // In this order: a log that has begun anew meanwhile counts less, not more.
-        let Some(log) = Log::open(&self.path)? else { return Ok(()) };
-        let frames = frames(&self.gauge)?.all;
-        if is_over(&log, frames)? {
-            return Ok(());
-        }
-        let until = log.offset_of(frames);
+        let Some((log, until)) = live_log(&self.path, &self.gauge)? else { return Ok(()) };
         if log.start().salts != self.tip.salts {
             self.begin_anew(&log)?;
         } else if !log.has(self.tip)? {
@@ -328,8 +322,16 @@ impl Source {
     }
 }
 
-/// Whether SQLite, which counts so many frames of a log, has begun another one, but not written so
-/// yet: whoever was about to may have been killed.
-fn is_over(log: &Log, frames: u64) -> io::Result<bool> {
-    Ok(frames == 0 && log.has_any()?)
+/// The log that SQLite goes by, and where it ends at most; `None` where there is none. So it is also
+/// where SQLite has begun another one but not written so, and whoever was about to was killed, or
+/// the disk was full.
+fn live_log(path: &Path, gauge: &Connection) -> Result<Option<(Log, u64)>, SourceError> {
+    // In this order: a log that has begun anew meanwhile counts less, not more.
+    let Some(log) = Log::open(path)? else { return Ok(None) };
+    let frames = frames(gauge)?.all;
+    if frames == 0 && log.has_any()? {
+        return Ok(None);
+    }
+    let until = log.offset_of(frames);
+    Ok(Some((log, until)))
 }

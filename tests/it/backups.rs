@@ -1,5 +1,6 @@
 //! Backups, as whoever runs the site sees them.
 
+mod reached;
 mod trouble;
 
 use std::fs;

@@ -2,6 +2,7 @@
 //! what was committed.
 
 mod kept;
+mod requests;
 mod steps;
 mod trouble;
 
@@ -159,6 +160,17 @@ async fn current(replicas: &Replicas) -> u64 {
     tokio::time::timeout(Duration::from_secs(60), wait)
         .await
         .unwrap_or_else(|_| panic!("{:?}", replicas.statuses()))
+}
+
+/// Waits until something is so.
+async fn until(what: &str, replicas: &Replicas, is_so: impl Fn(&ReplicaStatus) -> bool) {
+    let wait = async {
+        while !is_so(&replicas.statuses()[0]) {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    let waited = tokio::time::timeout(Duration::from_secs(60), wait).await;
+    waited.unwrap_or_else(|_| panic!("{what}: {:?}", replicas.statuses()));
 }
 
 /// Has the log begin anew; not while a replica is sent the whole database.

@@ -1,24 +1,56 @@
 //! Work that nobody waits for.
 
 use std::io;
+use std::sync::mpsc::{self, Sender};
+use std::thread::{self, JoinHandle};
 
 use tokio::sync::oneshot;
 
-/// How much lower its priority is (nice(2)).
+use super::Job;
+
+/// By how much its priority is lower (nice(2)).
 const LESS: i32 = 10;
 
-/// Does something in a thread of its own, which leaves the processor to those that answer people.
-pub(super) async fn aside<T: Send + 'static>(
-    work: impl FnOnce() -> T + Send + 'static,
-) -> io::Result<T> {
-    let (done, result) = oneshot::channel();
-    std::thread::Builder::new().name("replica".to_owned()).spawn(move || {
-        // Linux has a priority for each thread. It is no matter where that cannot be set.
-        if cfg!(target_os = "linux") {
-            let _ = rustix::process::setpriority_process(None, LESS);
-        }
+/// A thread that leaves the processor to those that answer people.
+pub(super) struct Aside {
+    jobs: Option<Sender<Job>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Aside {
+    pub(super) fn start() -> io::Result<Self> {
+        let (jobs, waiting) = mpsc::channel::<Job>();
+        let work = move || {
+            // Linux has a priority for each thread. It is no matter where it cannot be lower.
+            if cfg!(target_os = "linux") {
+                let _ = rustix::process::nice(LESS);
+            }
+            waiting.into_iter().for_each(|job| job());
+        };
+        let thread = thread::Builder::new().name("replica".to_owned()).spawn(work)?;
+        Ok(Self { jobs: Some(jobs), thread: Some(thread) })
+    }
+
+    /// Does something in it.
+    pub(super) async fn run<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> io::Result<T> {
+        let (done, result) = oneshot::channel();
         // Whoever does not wait any longer is told nothing.
-        let _ = done.send(work());
-    })?;
-    result.await.map_err(io::Error::other)
+        let job = Box::new(move || _ = done.send(work()));
+        // Where its thread is gone, so is what it was to do, which is told below.
+        _ = self.jobs.as_ref().map(|jobs| jobs.send(job));
+        result.await.map_err(io::Error::other)
+    }
+}
+
+impl Drop for Aside {
+    fn drop(&mut self) {
+        // What it is at ends first, lest it goes on beside another program.
+        self.jobs = None;
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
 }

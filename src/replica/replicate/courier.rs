@@ -7,6 +7,7 @@ use std::time::Duration;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
+use super::aside::Aside;
 use super::shelf::Shelf;
 use super::{Replicas, ReplicateError};
 use crate::replica::place::write::Writer;
@@ -32,6 +33,8 @@ pub(super) struct Courier {
     shelf: watch::Sender<Option<Arc<Shelf>>>,
     /// The whole database, on its way.
     whole: Option<Batch>,
+    /// Makes files of commits.
+    aside: Option<Aside>,
 }
 
 impl Courier {
@@ -43,7 +46,7 @@ impl Courier {
         let options = &replicas.0.options;
         let writer = Writer::new(replicas.0.state.writer(), options.bytes_per_second);
         let address = options.replicas[number].clone();
-        Self { number, address, writer, shelf, whole: None, replicas }
+        Self { number, address, writer, shelf, whole: None, aside: None, replicas }
     }
 
     /// Works until told to stop, and then once more.
@@ -322,7 +325,11 @@ impl Courier {
         loop {
             let next = self.source(|source, number| source.next(number)).await?;
             let Some(draft) = next.filter(|draft| Some(draft.after.txid) <= until) else { break };
-            let batch = self.replicas.encode(move |dir| draft.encode(dir)).await?;
+            let aside = match &self.aside {
+                Some(aside) => aside,
+                None => self.aside.insert(Aside::start()?),
+            };
+            let batch = aside.run(self.replicas.settled(move |dir| draft.encode(dir))).await??;
             shelf.put(0, batch.size, batch.header, &batch.file).await?;
             self.source(move |source, number| source.sent(number, batch.header.max)).await?;
             self.remember().await?;

@@ -2,6 +2,7 @@
 //! files merged into few, and old ones removed. Only after something new came: the replica of an
 //! idle database costs nothing. No commit waits for any of it.
 
+use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,7 +10,6 @@ use jiff::{SignedDuration, Timestamp};
 use tokio::sync::watch;
 use tokio::time::Instant;
 
-use super::aside::aside;
 use super::courier::PAUSE_MAX;
 use super::shelf::Shelf;
 use super::{Replicas, ReplicateError};
@@ -156,12 +156,10 @@ impl Keeper {
             names.push(scratch);
         }
         let dir = self.replicas.0.dir.clone();
-        let merged = aside(move || merge(&bodies, &dir)).await?;
-        let (body, size, header) = merged.map_err(|source| ReplicateError::Merge {
-            first: *first,
-            last: *last,
-            source,
-        })?;
+        let merged = tokio::task::spawn_blocking(move || merge(&bodies, &dir)).await;
+        let (body, size, header) = merged
+            .map_err(io::Error::other)?
+            .map_err(|source| ReplicateError::Merge { first: *first, last: *last, source })?;
         shelf.put(level, size, header, &body).await?;
         Ok(true)
     }

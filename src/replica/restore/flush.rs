@@ -18,10 +18,11 @@ pub(super) struct Wake(SyncSender<()>);
 
 impl Flusher {
     /// For this file.
-    pub(super) fn start(file: File) -> Self {
+    pub(super) fn start(file: File) -> io::Result<Self> {
         let (wake, woken) = mpsc::sync_channel(1);
-        let thread = thread::spawn(move || woken.iter().try_for_each(|()| file.sync_data()));
-        Self { wake, thread }
+        let flush = move || woken.iter().try_for_each(|()| file.sync_data());
+        let thread = thread::Builder::new().name("flush".to_owned()).spawn(flush)?;
+        Ok(Self { wake, thread })
     }
 
     /// For whoever writes.

@@ -63,12 +63,13 @@ fn read_runs(
     tell: impl Fn(u64),
 ) -> Result<(), LtxError> {
     let mut page = vec![0; size];
-    let begin = |first| Run { first, pages: Vec::with_capacity(BUFFER) };
-    let mut run = begin(1);
+    let mut run = Run { first: 1, pages: Vec::new() };
     while let Some(number) = reader.next_page(&mut page)? {
         let next = u64::from(run.first) + (run.pages.len() / size) as u64;
         if run.pages.len() >= BUFFER || u64::from(number) != next {
-            let done = std::mem::replace(&mut run, begin(number));
+            // The next one is likely to become as long.
+            let pages = Vec::with_capacity(run.pages.len());
+            let done = std::mem::replace(&mut run, Run { first: number, pages });
             if runs.send(done).is_err() {
                 return Ok(());
             }

@@ -129,10 +129,7 @@ impl Source {
             Some(log) => self.spool.keep(&log, part, is_same)?,
             None => false,
         };
-        if !is_kept {
-            self.lose_logged();
-        }
-        Ok(())
+        if is_kept { Ok(()) } else { self.lose_logged() }
     }
 
     /// Keeps what replicas were not sent. Where it fails but `must` be done they are lost: on a full
@@ -140,6 +137,7 @@ impl Source {
     pub(super) fn keep_all(&mut self, must: bool) -> Result<(), SourceError> {
         let starts = self.feeds.iter().flatten().map(|feed| self.part_of(feed.safe).start);
         let Some(start) = starts.min() else { return Ok(()) };
+        self.spool.forget_before(start)?;
         match self.keep(start..self.tip.offset) {
             Err(error) if must => {
                 tracing::warn!(
@@ -147,8 +145,7 @@ impl Source {
                     "the log is as long as it may be, and what a replica was not sent cannot be \
                      kept elsewhere: it gets the whole database"
                 );
-                self.lose_logged();
-                Ok(())
+                self.lose_logged()
             }
             kept => kept,
         }
@@ -160,12 +157,13 @@ impl Source {
     }
 
     /// Replicas for which something is in the log only are lost.
-    fn lose_logged(&mut self) {
+    fn lose_logged(&mut self) -> Result<(), SourceError> {
         for replica in 0..self.feeds.len() {
             if self.feeds[replica].as_ref().is_some_and(|feed| !self.is_kept(feed)) {
                 self.feeds[replica] = None;
             }
         }
+        self.release()
     }
 }
 

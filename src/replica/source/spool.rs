@@ -142,15 +142,26 @@ impl Spool {
         if bytes >= LONG_BYTES {
             room::require(&self.dir, bytes)?;
         }
-        for part in missing {
-            log.copy(live, part)?;
-        }
-        if bytes > 0 && !is_same()? {
+        let copied = missing.into_iter().try_for_each(|part| log.copy(live, part));
+        let is_kept = copied.and_then(|()| Ok(bytes == 0 || is_same()?));
+        if !matches!(is_kept, Ok(true)) {
+            // It may be on a full disk.
             log.cut(kept.end)?;
-            return Ok(false);
+            return Ok(is_kept?);
         }
         *kept = wanted;
         Ok(true)
+    }
+
+    /// Forgets what is kept of the last log where it ends before this offset: nobody needs it.
+    pub(super) fn forget_before(&mut self, offset: u64) -> io::Result<()> {
+        match self.logs.back_mut() {
+            Some(Spooled { log, kept }) if !kept.is_empty() && kept.end < offset => {
+                *kept = NOTHING;
+                log.cut(kept.end)
+            }
+            _ => Ok(()),
+        }
     }
 
     /// How much is kept after `end` that is in the database's log no longer, in bytes.
@@ -165,8 +176,11 @@ impl Spool {
         later.map(bytes).sum()
     }
 
-    /// Forgets the logs before all of these; all but the last where there are none of these.
+    /// Forgets the logs before all of these; everything where there are none of these.
     pub(super) fn release(&mut self, needed: &[[u32; 2]]) -> io::Result<()> {
+        if needed.is_empty() {
+            self.forget_before(u64::MAX)?;
+        }
         while let [first, _, ..] = self.logs.make_contiguous()
             && !needed.contains(&first.log.salts())
         {

@@ -176,12 +176,14 @@ async fn replicas_that_are_not_equally_far_both_go_on() {
     };
     current(&replicas).await;
     fs::rename(path("mount"), path("elsewhere")).expect("unmounted");
-    let mut number = 1;
-    while kept(dir.path()).len() < 2 {
+    let salts = || fs::read(path("live.db-wal")).expect("a log")[16..24].to_vec();
+    let (mut number, before) = (1, salts());
+    while salts() == before {
         number += 1;
         counted(&connection, &dice, number);
         assert!(number < 6000, "the log is as long as it may be, and begins anew");
     }
+    until("that is seen", &replicas, |_| kept(dir.path()).len() > 1).await;
     let wholes = replicas.statuses().iter().map(|status| status.whole_copies).max();
     assert_eq!(wholes, Some(1));
     drop(replicas);
@@ -225,6 +227,9 @@ async fn a_log_that_somebody_reads_grows_and_costs_no_replica_anything() {
     reader.execute_batch("COMMIT").expect("ended");
     for number in number..number + 200 {
         counted(&connection, &dice, number);
+        if number % 20 == 0 {
+            current(&replicas).await;
+        }
     }
     current(&replicas).await;
     let found = restored(&replica, Target::Latest, &to).await.expect("restored");
@@ -258,18 +263,23 @@ async fn what_is_kept_for_a_replica_that_is_away_has_an_end() {
         sizes.sum::<u64>()
     };
     let (mut number, mut most) = (1, 0);
-    for _ in 0..60 {
-        for _ in 0..50 {
+    let log = || fs::metadata(path("live.db-wal")).map_or(0, |log| log.len());
+    while number < 3000 {
+        let before = log();
+        for _ in 0..20 {
             number += 1;
             counted(&connection, &dice, number);
         }
-        tokio::time::sleep(Duration::from_millis(25)).await;
         most = most.max(sizes());
+        // Whoever looks may be late on a busy machine.
+        if log() > before && log() > 2 << 20 {
+            tokio::time::sleep(Duration::from_millis(200)).await;
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
     }
+    until("it is lost", &replicas, |_| sizes() < 100_000).await;
     assert!(most > 1 << 20, "{most} bytes are kept");
-    assert!(most < 6 << 20, "{most} bytes are kept");
-    // It is lost, and then nothing is kept for it.
-    assert!(sizes() < 100_000, "{} bytes are kept", sizes());
+    assert!(most < 12 << 20, "{most} bytes are kept");
     fs::rename(path("elsewhere"), path("mount")).expect("mounted");
     current(&replicas).await;
     let found = restored(&replica, Target::Latest, &to).await.expect("restored");

@@ -6,17 +6,6 @@ use std::os::unix::fs::FileExt as _;
 use super::*;
 use crate::support::bucket::Bucket;
 
-/// Waits until something is so.
-async fn until(what: &str, replicas: &Replicas, is_so: impl Fn(&ReplicaStatus) -> bool) {
-    let wait = async {
-        while !is_so(&replicas.statuses()[0]) {
-            tokio::time::sleep(Duration::from_millis(10)).await;
-        }
-    };
-    let waited = tokio::time::timeout(Duration::from_secs(60), wait).await;
-    waited.unwrap_or_else(|_| panic!("{what}: {:?}", replicas.statuses()));
-}
-
 /// A writer that fails at the last moment leaves a whole transaction behind the end of the log,
 /// over which the next one writes.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -207,7 +196,7 @@ async fn a_broken_file_holds_up_no_commit_and_is_followed_by_a_whole_copy() {
         let broken = fs::File::options().write(true).open(replica.join("ltx/0").join(name));
         broken.expect("opened").write_all_at(b"broken", 120).expect("written");
         // Unless it was merged just before.
-        tokio::time::sleep(Duration::from_millis(300)).await;
+        tokio::time::sleep(Duration::from_secs(1)).await;
         if newest(&replica.join("ltx/1")) == merged {
             break;
         }

@@ -33,6 +33,9 @@ pub struct Weather {
     /// Of so many requests that change something one is refused, and one is done without an
     /// answer; none where it is 0.
     pub trouble: AtomicU64,
+    /// From this request on, counted from 1, nobody gets through, but that one is done; never where
+    /// it is 0.
+    pub breaks_at: AtomicU64,
     /// Where objects lie, if one that is there is no hindrance: as where create-only is not known.
     pub forgets: OnceLock<PathBuf>,
     /// How many requests came.
@@ -102,7 +105,10 @@ impl Weather {
         let is_change = request.method() != Method::GET && request.method() != Method::HEAD;
         self.puts.fetch_add(u64::from(request.method() == Method::PUT), Ordering::Relaxed);
         let gone = || "the connection broke".to_owned();
-        if self.is_down.load(Ordering::Relaxed) {
+        let breaks_at = self.breaks_at.load(Ordering::Relaxed);
+        let breaks_now = breaks_at == number + 1;
+        let is_broken = breaks_at > 0 && number >= breaks_at;
+        if is_broken || self.is_down.load(Ordering::Relaxed) {
             return Err(gone());
         }
         let trouble = self.trouble.load(Ordering::Relaxed);
@@ -119,7 +125,7 @@ impl Weather {
             .call(request.map(s3s::Body::from))
             .await
             .map_err(|error| format!("{error:?}"))?;
-        if turn == Some(1) {
+        if turn == Some(1) || breaks_now {
             return Err(gone());
         }
         Ok(answer)
