@@ -185,24 +185,42 @@ async fn an_empty_data_directory_restores_itself() {
     assert!(page.text.contains("Kept"), "{}", read_log(&data));
 }
 
-/// Litestream itself beside a server that keeps no replicas, set up as the README says.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn the_real_litestream_replicates_beside_a_server() {
-    let (dir, bucket) = (tempfile::tempdir().expect("a directory"), Bucket::start().await);
+async fn the_real_litestream_replicates_beside_a_server_to_a_bucket() {
+    replicates_beside_a_server(Some(&Bucket::start().await)).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_real_litestream_replicates_beside_a_server_to_a_directory() {
+    replicates_beside_a_server(None).await;
+}
+
+/// Litestream itself beside a server that keeps no replicas, set up as the README says.
+async fn replicates_beside_a_server(bucket: Option<&Bucket>) {
+    let dir = tempfile::tempdir().expect("a directory");
     let data = dir.path().join("data");
     fs::create_dir(&data).expect("made");
     let mut server = TestServer::single(&data, &[]).await;
     let readme = include_str!("../../README.md");
     let told = readme.split("```yaml\ndbs:").nth(1).and_then(|rest| rest.split("```").next());
-    let address = format!(
-        "s3://bucket/sites/theirs?endpoint={}&region=us-east-1&forcePathStyle=true",
-        bucket.endpoint
+    let replica = bucket.map_or_else(
+        || format!("file://{}", dir.path().join("theirs").display()),
+        |_| "s3://bucket/sites/theirs".to_owned(),
+    );
+    let address = bucket.map_or_else(
+        || replica.clone(),
+        |bucket| {
+            let endpoint = &bucket.endpoint;
+            format!("{replica}?endpoint={endpoint}&region=us-east-1&forcePathStyle=true")
+        },
     );
     let config = format!("dbs:{}", told.expect("a configuration"))
         .replace("s3://my-bucket/openrsvp", &address);
     fs::write(dir.path().join("litestream.yml"), config).expect("written");
     let mut command = litestream::litestream(dir.path());
-    bucket.tell(&mut command, SECRET);
+    if let Some(bucket) = bucket {
+        bucket.tell(&mut command, SECRET);
+    }
     let log = fs::File::create(dir.path().join("litestream.log")).expect("a log");
     let mut replicating = command
         .args(["replicate", "-config", "litestream.yml"])
@@ -226,10 +244,13 @@ async fn the_real_litestream_replicates_beside_a_server() {
     assert_eq!(server.ended().await, Some(0));
     let told = fs::read_to_string(dir.path().join("litestream.log")).expect("read");
     assert!(live.len() > 5, "{told}");
-    let found = both(dir.path(), Some(&bucket), "s3://bucket/sites/theirs", ["", ""]);
+    let found = both(dir.path(), bucket, &replica, ["", ""]);
     assert_eq!(found, live, "{told}");
-    let points = points(dir.path(), Some(&bucket), "s3://bucket/sites/theirs");
-    for (txid, _) in points.iter().step_by(points.len().div_ceil(4).max(1)) {
-        both(dir.path(), Some(&bucket), "s3://bucket/sites/theirs", ["txid", txid]);
+    let points = points(dir.path(), bucket, &replica);
+    for (txid, at) in points.iter().step_by(points.len().div_ceil(4).max(1)) {
+        both(dir.path(), bucket, &replica, ["txid", txid]);
+        if *at != points[points.len() - 1].1 {
+            both(dir.path(), bucket, &replica, ["timestamp", at]);
+        }
     }
 }
