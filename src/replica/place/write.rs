@@ -337,3 +337,17 @@ fn part(body: &fs::File, at: u64, length: u64) -> io::Result<Vec<u8>> {
     body.read_exact_at(&mut bytes, at)?;
     Ok(bytes)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn all_who_send_share_the_limit() {
+        let (one, begun) = (Writer::new("one".to_owned(), Some(1000)), Instant::now());
+        let other = one.clone();
+        tokio::join!(one.pace(100), other.pace(50));
+        one.pace(50).await;
+        assert!(begun.elapsed() >= Duration::from_millis(200), "{:?}", begun.elapsed());
+    }
+}
