@@ -346,8 +346,18 @@ async fn the_scheduler_tries_replicas_and_knows_a_foreign_one() {
 
 /// Checks a replica; whether it is fine, what is said of it, and all that is said.
 async fn checked(dir: &Path, replica: &str) -> (bool, String, String) {
+    checked_with(dir, replica, &[]).await
+}
+
+/// The same, with these variables.
+async fn checked_with(
+    dir: &Path,
+    replica: &str,
+    variables: &[(&str, &str)],
+) -> (bool, String, String) {
     let mut command = openrsvp(dir);
     command.env("OPENRSVP_BACKUP__REPLICAS", format!("[\"{replica}\"]")).args(["check", "--json"]);
+    command.envs(variables.iter().copied());
     // The bucket answers meanwhile.
     let output = tokio::task::spawn_blocking(move || command.output().unwrap()).await.unwrap();
     let all = format!("{}{}", text(&output.stdout), text(&output.stderr));

@@ -207,20 +207,11 @@ async fn replicates_beside_a_server(bucket: Option<&Bucket>) {
         || format!("file://{}", dir.path().join("theirs").display()),
         |_| "s3://bucket/sites/theirs".to_owned(),
     );
-    let address = bucket.map_or_else(
-        || replica.clone(),
-        |bucket| {
-            let endpoint = &bucket.endpoint;
-            format!("{replica}?endpoint={endpoint}&region=us-east-1&forcePathStyle=true")
-        },
-    );
+    let mut command = litestream::litestream(dir.path());
+    let address = litestream::tell(&mut command, bucket, &replica);
     let config = format!("dbs:{}", told.expect("a configuration"))
         .replace("s3://my-bucket/openrsvp", &address);
     fs::write(dir.path().join("litestream.yml"), config).expect("written");
-    let mut command = litestream::litestream(dir.path());
-    if let Some(bucket) = bucket {
-        bucket.tell(&mut command, SECRET);
-    }
     let log = fs::File::create(dir.path().join("litestream.log")).expect("a log");
     let mut replicating = command
         .args(["replicate", "-config", "litestream.yml"])

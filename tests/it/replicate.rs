@@ -193,6 +193,12 @@ async fn restored(replica: &Path, target: Target, to: &Path) -> Result<String, S
     Ok(content(&Connection::open(to).expect("opened")))
 }
 
+/// The newest state of a replica is that of the database.
+async fn leads_back(replica: &Path, to: &Path, connection: &Connection) {
+    let found = restored(replica, Target::Latest, to).await.expect("restored");
+    assert_eq!(found, content(connection));
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn random_changes_are_restored_at_every_point() {
     let dir = tempfile::tempdir().expect("a directory");

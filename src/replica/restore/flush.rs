@@ -13,7 +13,6 @@ pub(super) struct Flusher {
 }
 
 /// Tells it that there is more.
-#[derive(Clone)]
 pub(super) struct Wake(SyncSender<()>);
 
 impl Flusher {

@@ -10,19 +10,6 @@ use tokio::net::TcpListener;
 use super::*;
 use crate::support::bucket::SECRET;
 
-/// What `openrsvp check` says of a replica, with these variables.
-async fn said(dir: &Path, replica: &str, variables: &[(&str, &str)]) -> String {
-    let mut command = openrsvp(dir);
-    command.env("OPENRSVP_BACKUP__REPLICAS", format!("[\"{replica}\"]")).args(["check", "--json"]);
-    command.envs(variables.iter().copied());
-    // The bucket answers meanwhile.
-    let output = tokio::task::spawn_blocking(move || command.output().unwrap()).await.unwrap();
-    let found = json_of(&output);
-    let checks = found["checks"].as_array().unwrap();
-    let check = checks.iter().find(|check| check["check"] == "replica s3://bucket/site").unwrap();
-    check["said"].as_str().unwrap().to_owned()
-}
-
 /// What tells a machine of Amazon's its role, and the keys of that (instance metadata, version 2).
 async fn metadata() -> String {
     async fn answer(request: Request<Incoming>) -> Result<Response<Full<Bytes>>, hyper::Error> {
@@ -59,23 +46,26 @@ async fn metadata() -> String {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_bucket_is_reached_by_variables_by_a_role_and_by_the_name_of_its_host() {
     let (bucket, dir) = (Bucket::start().await, tempfile::tempdir().unwrap());
-    let fine = "can be read and written, nothing is in it yet";
+    let is_fine = async |replica: &str, variables: &[(&str, &str)]| {
+        let (is_fine, said, _) = checked_with(dir.path(), replica, variables).await;
+        assert_eq!((is_fine, &*said), (true, "can be read and written, nothing is in it yet"));
+    };
     let known = [
         ("AWS_ACCESS_KEY_ID", KEY),
         ("AWS_SECRET_ACCESS_KEY", SECRET),
         ("AWS_REGION", "us-east-1"),
         ("AWS_ENDPOINT_URL", &bucket.endpoint),
     ];
-    assert_eq!(said(dir.path(), "s3://bucket/site", &known).await, fine);
+    is_fine("s3://bucket/site", &known).await;
 
     let replica = format!("s3://bucket/site?endpoint={}&region=us-east-1", bucket.endpoint);
     let metadata = metadata().await;
     let role = [("AWS_METADATA_ENDPOINT", &*metadata)];
-    assert_eq!(said(dir.path(), &replica, &role).await, fine);
+    is_fine(&replica, &role).await;
 
     // The host is told with the endpoint; here the bucket is its first folder.
     let address = bucket.address("site", dir.path());
     let address = address.replace(&bucket.endpoint, &format!("{}/bucket", bucket.endpoint));
     let address = format!("{address}&path_style=false");
-    assert_eq!(said(dir.path(), &address, &[]).await, fine);
+    is_fine(&address, &[]).await;
 }

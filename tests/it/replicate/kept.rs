@@ -56,8 +56,7 @@ async fn killed(moved: u64, last: u64, then: impl FnOnce(&Path, &Connection, &Di
     current(&replicas).await;
     counted(&connection, &dice, 1000);
     current(&replicas).await;
-    let found = restored(&replica, Target::Latest, &to).await.expect("restored");
-    assert_eq!(found, content(&connection));
+    leads_back(&replica, &to, &connection).await;
     replicator.stop(Duration::from_secs(5)).await;
     assert!(kept(dir.path()).len() <= 1, "{:?}", kept(dir.path()));
     replicas.statuses()[0].whole_copies == 1
@@ -194,8 +193,7 @@ async fn replicas_that_are_not_equally_far_both_go_on() {
     counted(&connection, &dice, number + 1);
     current(&replicas).await;
     for (replica, status) in [&near, &far].into_iter().zip(replicas.statuses()) {
-        let found = restored(replica, Target::Latest, &to).await.expect("restored");
-        assert_eq!(found, content(&connection));
+        leads_back(replica, &to, &connection).await;
         assert_eq!(status.whole_copies, 0, "{status:?}");
     }
     replicator.stop(Duration::from_secs(5)).await;
@@ -232,8 +230,7 @@ async fn a_log_that_somebody_reads_grows_and_costs_no_replica_anything() {
         }
     }
     current(&replicas).await;
-    let found = restored(&replica, Target::Latest, &to).await.expect("restored");
-    assert_eq!(found, content(&connection));
+    leads_back(&replica, &to, &connection).await;
     assert_eq!(replicas.statuses()[0].whole_copies, 1);
     replicator.stop(Duration::from_secs(5)).await;
 }
@@ -282,8 +279,7 @@ async fn what_is_kept_for_a_replica_that_is_away_has_an_end() {
     assert!(most < 12 << 20, "{most} bytes are kept");
     fs::rename(path("elsewhere"), path("mount")).expect("mounted");
     current(&replicas).await;
-    let found = restored(&replica, Target::Latest, &to).await.expect("restored");
-    assert_eq!(found, content(&connection));
+    leads_back(&replica, &to, &connection).await;
     assert_eq!(replicas.statuses()[0].whole_copies, 2);
     replicator.stop(Duration::from_secs(5)).await;
 }

@@ -37,8 +37,7 @@ async fn what_was_never_committed_is_not_sent() {
         current(&replicas).await;
         checkpoint(&replicas).await;
     }
-    let found = restored(&replica, Target::Latest, &to).await.expect("restored");
-    assert_eq!(found, content(&connection));
+    leads_back(&replica, &to, &connection).await;
     assert_eq!(replicas.statuses()[0].whole_copies, 1);
     replicator.stop(Duration::from_secs(5)).await;
 }
@@ -66,8 +65,7 @@ async fn a_whole_copy_that_cannot_be_made_is_made_later() {
     fs::remove_file(path("live.db-replication")).expect("removed");
     fs::rename(path("away"), path("live.db-replication")).expect("moved back");
     current(&replicas).await;
-    let found = restored(&replica, Target::Latest, &to).await.expect("restored");
-    assert_eq!(found, content(&connection));
+    leads_back(&replica, &to, &connection).await;
     replicator.stop(Duration::from_secs(5)).await;
 }
 
@@ -91,8 +89,7 @@ async fn what_cannot_be_kept_stays_in_the_log() {
     fs::remove_file(path("live.db-replication")).expect("removed");
     fs::rename(path("away"), path("live.db-replication")).expect("moved back");
     current(&replicas).await;
-    let found = restored(&replica, Target::Latest, &to).await.expect("restored");
-    assert_eq!(found, content(&connection));
+    leads_back(&replica, &to, &connection).await;
     assert_eq!(replicas.statuses()[0].whole_copies, 1);
     replicator.stop(Duration::from_secs(5)).await;
 }
@@ -113,8 +110,7 @@ async fn what_is_in_the_log_no_longer_is_sent_soon() {
         counted(&connection, &dice, txid);
         assert!(replicas.checkpoint().await.expect("moved"));
         until("it is sent", &replicas, |status| status.txid == txid).await;
-        let found = restored(&replica, Target::Latest, &to).await.expect("restored");
-        assert_eq!(found, content(&connection));
+        leads_back(&replica, &to, &connection).await;
     }
     assert_eq!(replicas.statuses()[0].whole_copies, 1);
     replicator.stop(Duration::from_secs(5)).await;
@@ -169,8 +165,7 @@ async fn a_directory_whose_disk_is_away_is_not_made_anew() {
     fs::remove_dir_all(path("mount")).expect("removed");
     mount();
     current(&replicas).await;
-    let found = restored(&replica, Target::Latest, &to).await.expect("restored");
-    assert_eq!(found, content(&connection));
+    leads_back(&replica, &to, &connection).await;
     assert_eq!(replicas.statuses()[0].whole_copies, 0, "the log had it all");
     replicator.stop(Duration::from_secs(5)).await;
 }
@@ -210,8 +205,7 @@ async fn a_broken_file_holds_up_no_commit_and_is_followed_by_a_whole_copy() {
     }
     until("all is well again", &replicas, |status| status.upkeep_fault.is_none()).await;
     assert_eq!(replicas.statuses()[0].whole_copies, 2);
-    let found = restored(&replica, Target::Latest, &to).await.expect("restored");
-    assert_eq!(found, content(&connection));
+    leads_back(&replica, &to, &connection).await;
     replicator.stop(Duration::from_secs(5)).await;
 }
 

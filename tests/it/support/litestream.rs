@@ -37,12 +37,15 @@ pub fn restore(
     target: &[&str],
 ) -> Output {
     let mut command = litestream(dir);
-    let mut address = address.to_owned();
-    if let Some(bucket) = bucket {
-        bucket.tell(&mut command, SECRET);
-        address =
-            format!("{address}?endpoint={}&region=us-east-1&forcePathStyle=true", bucket.endpoint);
-    }
+    let address = tell(&mut command, bucket, address);
     command.args(["restore", "-o"]).arg(to).args(target).arg(address);
     command.output().expect("it runs")
+}
+
+/// Tells the program how to reach a bucket, if the replica is in one; gives back the address as it
+/// wants it.
+pub fn tell(command: &mut Command, bucket: Option<&Bucket>, address: &str) -> String {
+    let Some(bucket) = bucket else { return address.to_owned() };
+    bucket.tell(command, SECRET);
+    format!("{address}?endpoint={}&region=us-east-1&forcePathStyle=true", bucket.endpoint)
 }
